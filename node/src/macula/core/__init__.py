@@ -1,0 +1,1 @@
+"""The vocabulary of every state machine: events, effects, commands, internal requests, records."""

@@ -1,0 +1,164 @@
+"""What the application can ask of a node. Each is answered by one Completed whose result is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from macula.core.address import Address
+from macula.identity import NodeId
+from macula.wire.messages import Message
+
+
+class Strategy(StrEnum):
+    """How a provider is chosen among several."""
+
+    ROUND_ROBIN = "round_robin"
+    RANDOM = "random"
+    LEAST_LATENCY = "least_latency"
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """Offer a procedure. Completed when its record is stored (None)."""
+
+    procedure: str
+    idempotent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unadvertise:
+    """Withdraw a procedure (None)."""
+
+    procedure: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallProcedure:
+    """Run a procedure at one of its providers, or at `target` only. Result: CallResult; `timeout` in seconds."""
+
+    procedure: str
+    args: bytes
+    timeout: float
+    strategy: Strategy
+    target: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall:
+    """Give up the CallProcedure command with this id: it ends as Cancelled, its handler is cancelled (None)."""
+
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerDone:
+    """A CallDelivery ended: with an encoded result, or with an error code and reason (None)."""
+
+    delivery: int
+    result: bytes = b""
+    error: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEvent:
+    """Send an event to every subscriber. Result: PublishResult, for QoS 1 when all answered or `timeout` s passed."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Receive events whose topic matches. Result: the subscription's number, once its record is stored.
+
+    At most `capacity` events wait for the application. With `ack_consumed`, QoS 1 events are acknowledged when the
+    application consumed them instead of when they were queued.
+    """
+
+    pattern: str
+    capacity: int
+    ack_consumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """End a subscription (None)."""
+
+    subscription: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhtStats:
+    """Result: core.results.DhtStatistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class DhtLookup:
+    """Everything the DHT knows of a name. `kind` is core.record.Kind's value. Result: core.results.LookupResult."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRaw:
+    """Send one message to a node or to an address, dialing if need be (None, once the transport has taken it)."""
+
+    target: NodeId | Address
+    message: Message
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRaw:
+    """As SendRaw, and wait for the message that answers it by its `request` or `call_id`. Result: that Message."""
+
+    target: NodeId | Address
+    message: Message
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Result: core.results.NodeStatus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Withdraw all records, take no new calls, finish running ones for at most `drain` s, close all peers (None)."""
+
+    drain: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddresses:
+    """The addresses under which this node can be reached have changed (None)."""
+
+    addresses: tuple[Address, ...]
+
+
+Command = (
+    Advertise
+    | Unadvertise
+    | CallProcedure
+    | CancelCall
+    | HandlerDone
+    | PublishEvent
+    | Subscribe
+    | Unsubscribe
+    | DhtStats
+    | DhtLookup
+    | SendRaw
+    | RequestRaw
+    | Status
+    | Shutdown
+    | SetAddresses
+)
+
+CommandMap = Mapping[type[Command], str]
+"""Which service carries out a command."""

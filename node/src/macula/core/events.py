@@ -1,0 +1,111 @@
+"""What happens to a node: the closed union of inputs of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from macula.core.address import Address
+from macula.core.lanes import Lane
+from macula.identity import NodeId
+from macula.wire.messages import Message
+
+if TYPE_CHECKING:
+    from macula.core.commands import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A deadline of Engine.next_deadline() has come. Harmless at any other time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """The transport has a connection on which both sides proved their keys. `dial` is the Dial it answers, if any.
+
+    A second event for a peer that is connected means that its connection was replaced by a new one: the old is gone.
+    """
+
+    peer: NodeId
+    address: Address
+    dial: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """The connection is gone, by either side or by the network. What was sent may or may not have arrived."""
+
+    peer: NodeId
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """A Dial ended without a connection."""
+
+    dial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message came from a connected peer. `size` is that of its frame, in bytes."""
+
+    peer: NodeId
+    lane: Lane
+    message: Message
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendBlocked:
+    """The lane's credit is used up: what was sent will go out, but nothing more may be sent before SendReady."""
+
+    peer: NodeId
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class SendReady:
+    """The lane takes messages again."""
+
+    peer: NodeId
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSuspect:
+    """Three probe time-outs passed without an acknowledgement (suspect), or one came again (not suspect)."""
+
+    peer: NodeId
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """The application is done with what a Deliver gave it."""
+
+    delivery: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGiven:
+    """The application asks for something; answered by exactly one Completed with the same id."""
+
+    id: int
+    command: Command
+
+
+Event = (
+    Tick
+    | PeerConnected
+    | PeerLost
+    | DialFailed
+    | MessageReceived
+    | SendBlocked
+    | SendReady
+    | PeerSuspect
+    | Consumed
+    | CommandGiven
+)

@@ -1,0 +1,87 @@
+"""Peer records: where a node can be reached, signed by the node, so that nobody can aim traffic at a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from macula.core.address import Address
+from macula.core.record import Kind, Record, open_record, sign_record
+from macula.errors import ArgumentError, ProtocolError
+from macula.identity import Identity, NodeId
+from macula.wire import codes
+
+MAX_ADDRESSES = 8
+_MAX_REALMS = 16
+_MAX_TEXT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """What a peer record says: where a node listens, whether it can be reached there, and the key to seal for it."""
+
+    node: NodeId
+    addresses: tuple[Address, ...]
+    reachable: bool
+    name: str
+    mode: str
+    realms: tuple[str, ...]
+    box_public: bytes
+    record: Record
+
+
+def sign_peer(
+    identity: Identity,
+    *,
+    addresses: tuple[Address, ...],
+    reachable: bool,
+    name: str,
+    mode: str,
+    realms: tuple[str, ...],
+    wall: float,
+    ttl: int,
+) -> PeerInfo:
+    """This node's own peer record; at most MAX_ADDRESSES addresses are kept. `ttl` in seconds."""
+    value = {
+        "addresses": [str(address) for address in addresses[:MAX_ADDRESSES]],
+        "reachable": reachable,
+        "name": name,
+        "mode": mode,
+        "realms": list(realms),
+        "box": identity.box_public,
+    }
+    record = sign_record(identity, "", Kind.PEER, str(identity.node_id), value, wall=wall, ttl=ttl)
+    return read_peer(record)
+
+
+def open_peer(encoded: bytes) -> PeerInfo:
+    """The peer record of these bytes, its signature verified. Raises ProtocolError."""
+    return read_peer(open_record(encoded))
+
+
+def read_peer(record: Record) -> PeerInfo:
+    """The contents of a verified peer record. Raises ProtocolError with code bad_message or bad_key."""
+    if record.kind is not Kind.PEER or record.realm or record.name != str(record.node):
+        raise ProtocolError(codes.BAD_KEY, "not a peer record of its own node")
+    value = record.value
+    if type(value) is not dict:
+        raise ProtocolError(codes.BAD_MESSAGE, "peer record has no contents")
+    box = value.get("box")
+    if type(value.get("reachable")) is not bool or type(box) is not bytes or len(box) != 32:
+        raise ProtocolError(codes.BAD_MESSAGE, "peer record has a malformed reachable or box")
+    addresses = _texts("addresses", value.get("addresses"), MAX_ADDRESSES)
+    realms = _texts("realms", value.get("realms"), _MAX_REALMS)
+    (name, mode) = _texts("name or mode", [value.get("name"), value.get("mode")], 2)
+    try:
+        parsed = tuple(Address.parse(text) for text in addresses)
+    except ArgumentError as error:
+        raise ProtocolError(codes.BAD_MESSAGE, error.reason) from error
+    return PeerInfo(record.node, parsed, value["reachable"], name, mode, realms, box, record)
+
+
+def _texts(field: str, value: Any, most: int) -> tuple[str, ...]:
+    if type(value) is not list or len(value) > most:
+        raise ProtocolError(codes.BAD_MESSAGE, f"peer record's {field} must be at most {most} strings")
+    if any(type(item) is not str or len(item) > _MAX_TEXT for item in value):
+        raise ProtocolError(codes.BAD_MESSAGE, f"peer record's {field} must be strings of at most {_MAX_TEXT}")
+    return tuple(value)

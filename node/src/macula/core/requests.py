@@ -1,0 +1,228 @@
+"""What one service asks of the rest of its node, and what it is told.
+
+Services never import each other. A service returns requests among its effects; the engine routes each to the service
+or the connection table that carries it out, and routes the answer back by `token`. Tokens come from the iterator that
+every service of an engine shares, so a token names its asker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from macula.core.lanes import Lane
+from macula.core.peer_record import PeerInfo
+from macula.core.record import Kind, Record
+from macula.identity import NodeId
+from macula.wire.messages import Hello, Message
+from macula.wire.values import Value
+
+# --- Requests to the connection table
+
+
+@dataclass(frozen=True, slots=True)
+class SendTo:
+    """Send a message to a peer, connecting first if need be.
+
+    With a token, a message that was never handed to the transport is answered by SendFailed; one that was is not
+    answered at all (PeerDown tells of what may be lost). `routed` says that the message answers one that came in a
+    routed envelope, and goes back that way unless there is a connection.
+    """
+
+    peer: NodeId
+    lane: Lane
+    message: Message
+    token: int | None = None
+    routed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LearnPeer:
+    """A verified peer record was seen: keep it in the address book."""
+
+    info: PeerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The connection to this peer is in use (counted): it is neither evicted nor closed as idle."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Undoes one Hold."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class RefusePeer:
+    """The peer broke the protocol: close its connection with this code of wire.codes."""
+
+    peer: NodeId
+    code: str
+    reason: str
+
+
+# --- Requests to the DHT
+
+
+@dataclass(frozen=True, slots=True)
+class FindRecords:
+    """Find the live records of a name, from a cache filled at most `max_age` s ago. Answered by RecordsFound."""
+
+    token: int
+    realm: str
+    kind: Kind
+    name: str
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class FindPeer:
+    """Find a node's peer record. Answered by PeerFound."""
+
+    token: int
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRecord:
+    """Keep a record of this node at the k closest nodes until it is withdrawn. Answered by RecordStored."""
+
+    token: int
+    realm: str
+    kind: Kind
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawRecord:
+    """Replace a record of this node by a tombstone. Answered by RecordStored."""
+
+    token: int
+    realm: str
+    kind: Kind
+    name: str
+
+
+# --- Requests to the envelope router
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Seal a message for a node that cannot be connected to and send it through connected peers.
+
+    With a token, answered by SendFailed if it could not leave or a forwarder says that it could not go on.
+    """
+
+    info: PeerInfo
+    message: Message
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """An envelope for this node was opened: the engine hands the message on as Received from its sealed sender."""
+
+    info: PeerInfo
+    message: Message
+    hops: tuple[NodeId, ...]
+
+
+Request = (
+    SendTo
+    | LearnPeer
+    | Hold
+    | Release
+    | RefusePeer
+    | FindRecords
+    | FindPeer
+    | PublishRecord
+    | WithdrawRecord
+    | Route
+    | Unsealed
+)
+
+
+# --- What services are told
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A peer is connected and its hello was accepted. `info` is its verified peer record."""
+
+    peer: NodeId
+    hello: Hello
+    info: PeerInfo
+    inbound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """A peer that was up is gone; what was sent to it may be lost. Also told, before PeerUp, when a new connection
+    replaces the old."""
+
+    peer: NodeId
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from a peer that is up (`hops` empty), or from the sealed sender of an envelope (`hops` are its
+    forwarders, in order). `realm` of the message, where it has one, was checked already."""
+
+    peer: NodeId
+    message: Message
+    hops: tuple[NodeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """A SendTo or Route with this token failed. `code`: busy (queue full), disconnected (no connection could be made or
+    it was lost before sending), no_route or max_hops_exceeded (the envelope could not go on)."""
+
+    token: int
+    peer: NodeId
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsFound:
+    """Answers FindRecords: live, verified records without tombstones, in the order of node ids."""
+
+    token: int
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFound:
+    """Answers FindPeer."""
+
+    token: int
+    peer: NodeId
+    info: PeerInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStored:
+    """Answers PublishRecord and WithdrawRecord: how many other nodes acknowledged."""
+
+    token: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelfChanged:
+    """This node's own peer record is new or was renewed."""
+
+    info: PeerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The node is shutting down: refuse new work, withdraw records, finish what runs."""

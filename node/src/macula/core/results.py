@@ -1,0 +1,79 @@
+"""What commands are completed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from macula.core.record import Record
+from macula.identity import NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """The encoded value a provider returned, which one it was, and the nodes that forwarded the call (none: direct)."""
+
+    value: bytes
+    provider: NodeId
+    hops: tuple[NodeId, ...]
+    latency: float
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    """Who got the event (QoS 1: who acknowledged it, QoS 0: to whom it was sent), and who did not, with the code."""
+
+    delivered: tuple[NodeId, ...]
+    failed: dict[NodeId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DhtStatistics:
+    """Contacts in the routing table, buckets in use, records kept for others and for this node."""
+
+    nodes: int
+    buckets: int
+    stored_keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookupResult:
+    """The live records under a key, the nodes that returned them, and the k closest nodes found, nearest first."""
+
+    key: bytes
+    records: tuple[Record, ...]
+    holders: tuple[NodeId, ...]
+    closest: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A connected peer as the engine knows it; the transport adds path, RTT and bytes."""
+
+    node_id: NodeId
+    name: str
+    mode: str
+    inbound: bool
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """Connections held, how often one was there when asked for, and `hits / (hits + misses)`, 0.0 to 1.0."""
+
+    size: int
+    hits: int
+    misses: int
+    hit_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A snapshot of the engine."""
+
+    ready: bool
+    peers: tuple[PeerStatus, ...]
+    dht: DhtStatistics
+    pool: PoolStatistics
+    procedures: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    counters: dict[str, int] = field(default_factory=dict)

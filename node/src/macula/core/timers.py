@@ -1,0 +1,52 @@
+"""Named deadlines of a state machine."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Timers(Generic[K]):
+    """At most one deadline for each key, in `now` seconds. Setting and cancelling cost O(log n), the next one O(1)."""
+
+    def __init__(self) -> None:
+        self._due: dict[K, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._count = 0
+
+    def set(self, key: K, at: float) -> None:
+        """Replace the key's deadline."""
+        self._count += 1
+        self._due[key] = (at, self._count)
+        heapq.heappush(self._heap, (at, self._count, key))
+
+    def cancel(self, key: K) -> None:
+        """Forget the key's deadline, if it has one."""
+        self._due.pop(key, None)
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
+            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
+            heapq.heapify(self._heap)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._due
+
+    def next(self) -> float | None:
+        """The earliest deadline."""
+        while self._heap:
+            at, count, key = self._heap[0]
+            if self._due.get(key) == (at, count):
+                return at
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self, now: float) -> list[K]:
+        """Remove and return the keys whose deadline has come, earliest first; equal ones in the order they were set."""
+        due: list[K] = []
+        while (at := self.next()) is not None and at <= now:
+            key = heapq.heappop(self._heap)[2]
+            del self._due[key]
+            due.append(key)
+        return due

@@ -1,0 +1,1 @@
+"""The asyncio side: driver, waiters, the mesh object, control socket, health endpoint."""

@@ -1,0 +1,41 @@
+"""The 8-byte frame header: version | type | flags | reserved | payload length (u32, big-endian)."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from macula.errors import ProtocolError
+from macula.wire import codes
+
+VERSION = 2
+HEADER_SIZE = 8
+MAX_FRAME = 1 << 20
+"""Most bytes of a frame, header included."""
+MAX_PAYLOAD = MAX_FRAME - HEADER_SIZE
+
+_LAYOUT = struct.Struct(">BBBBI")
+
+
+class Header(NamedTuple):
+    """A checked frame header; `length` is that of the payload, in bytes."""
+
+    type: int
+    length: int
+
+
+def pack_header(type_: int, length: int) -> bytes:
+    """The header of a frame of this type with `length` bytes of payload."""
+    return _LAYOUT.pack(VERSION, type_, 0, 0, length)
+
+
+def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Header:
+    """The header at `offset`. Raises ProtocolError before anything of the announced length is allocated."""
+    version, type_, flags, reserved, length = _LAYOUT.unpack_from(data, offset)
+    if version != VERSION:
+        raise ProtocolError(codes.BAD_FRAME, f"version is {version}, must be {VERSION}")
+    if flags or reserved:
+        raise ProtocolError(codes.BAD_FRAME, f"flags {flags:#x} and reserved {reserved:#x} must be zero")
+    if length > MAX_PAYLOAD:
+        raise ProtocolError(codes.BAD_FRAME, f"length is {length}, at most {MAX_PAYLOAD} bytes are allowed")
+    return Header(type_, length)

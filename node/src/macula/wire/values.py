@@ -1,0 +1,72 @@
+"""Application values (arguments, results, event payloads, record values) to bytes and back, with bounds both ways.
+
+A value is None, bool, int (64 bits), float, str, bytes, or a list or string-keyed map of values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from macula.errors import ArgumentError, ProtocolError
+from macula.wire import codes
+
+MAX_VALUE = (1 << 20) - 4096
+"""Most bytes of an encoded value: a frame less room for its other fields."""
+MAX_DEPTH = 32
+
+Value = Any
+
+
+def encode_value(field: str, value: Value) -> bytes:
+    """MessagePack of a value. Raises ArgumentError naming `field` if it is no value, too deep or over MAX_VALUE bytes."""
+    try:
+        data: bytes = msgpack.packb(value, use_bin_type=True, strict_types=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(field, f"cannot be encoded: {error}") from error
+    if len(data) > MAX_VALUE:
+        raise ArgumentError(field, f"must have at most {MAX_VALUE} bytes when encoded, has {len(data)}")
+    try:
+        _check_depth(value, MAX_DEPTH)
+    except ProtocolError as error:
+        raise ArgumentError(field, error.reason) from error
+    return data
+
+
+def decode_value(data: bytes) -> Value:
+    """The value of MessagePack bytes. Raises ProtocolError if malformed or nested too deeply."""
+    return unpack_bounded(data, depth=MAX_DEPTH, items=len(data))
+
+
+def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
+    """One MessagePack object that fills `data`, nested at most `depth` deep, with at most `items` elements in any
+    container. Raises ProtocolError."""
+    try:
+        value = msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_array_len=items,
+            max_map_len=items,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error or type(error).__name__}") from error
+    _check_depth(value, depth)
+    return value
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if type(value) is dict:
+        children: Any = value.values()
+        if any(type(key) is not str for key in value):
+            raise ProtocolError(codes.BAD_FRAME, "map keys must be strings")
+    elif type(value) in (list, tuple):
+        children = value
+    else:
+        return
+    if depth == 0:
+        raise ProtocolError(codes.BAD_FRAME, "nested too deeply")
+    for child in children:
+        _check_depth(child, depth - 1)

@@ -1,0 +1,1 @@
+"""The testbed: brings topologies of containers up, shows them, proves them and takes them down."""

@@ -1,0 +1,24 @@
+"""Where things are in a checkout of the project."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+"""The checkout this package is installed from (it is installed editable)."""
+
+STATE = ROOT / ".lab"
+"""Git-ignored: the daemon's log and pid, remembered decisions, evidence of failed tests."""
+
+COMPOSE = ROOT / "compose"
+NODE = ROOT / "node"
+WHEELHOUSE = NODE / "wheelhouse"
+
+
+def state_file(name: str) -> Path:
+    """The path of a file in the state directory, which is made if it is not there."""
+    STATE.mkdir(exist_ok=True)
+    return STATE / name
+
+
+def topologies() -> list[str]:
+    """The names that `up` accepts: one per compose file."""
+    return sorted(path.stem for path in COMPOSE.glob("*.yaml"))
