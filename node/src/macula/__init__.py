@@ -1,3 +1,19 @@
-"""A peer-to-peer mesh node over QUIC."""
+"""A peer-to-peer mesh node over QUIC: `async with macula.connect(realm=…, bootstrap=[…]) as mesh`."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from macula.api import Mesh as Mesh
+    from macula.api import connect as connect
 
 __version__ = "0.1.0"
+__all__ = ["Mesh", "__version__", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line imports this package at each call and needs neither QUIC nor the settings.
+    if name in ("Mesh", "connect"):
+        from macula import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'macula' has no attribute {name!r}")

@@ -44,6 +44,11 @@ def answers() -> bool:
     return True
 
 
+def can_install() -> bool:
+    """Whether the lab may install the distribution's packages: root on Debian or Ubuntu."""
+    return os.geteuid() == 0 and Path("/etc/debian_version").exists()
+
+
 def ensure(report: Reporter) -> None:
     """Return with an engine that answers: the one there is, or the distribution's, installed and started.
 
@@ -51,44 +56,44 @@ def ensure(report: Reporter) -> None:
     """
     if answers():
         return
-    help_text = advice(os.environ, sys.platform, os.geteuid(), Path("/etc/debian_version").exists())
-    if help_text:
+    if help_text := advice(os.environ, sys.platform, can_install()):
         raise LabError("no Docker engine answers", help_text)
     if not succeeds(["dockerd", "--version"]):
-        install(report, "docker.io", "docker-cli")
+        install(report, "docker.io")
     if not answers():
         start(report)
+    if not succeeds(["docker", "--version"]):
+        install(report, "docker-cli")
 
 
-def advice(environ: Mapping[str, str], platform: str, uid: int, debian: bool) -> str:
-    """What a person has to do for an engine; empty where the lab can do it itself (root on Debian or Ubuntu)."""
+def advice(environ: Mapping[str, str], platform: str, installable: bool) -> str:
+    """What a person has to do for an engine; empty where the lab can do it itself."""
     if host := environ.get("DOCKER_HOST"):
         return f"DOCKER_HOST is {host}: start the engine there, or unset DOCKER_HOST"
     if platform == "darwin":
-        return "start Docker Desktop (or colima start), then run this again"
-    if not debian:
-        return "install Docker by your distribution's guide and start it: systemctl start docker"
-    if uid != 0:
+        return "start Docker Desktop (or: colima start), then run this again"
+    if not installable:
         return (
-            "sudo apt-get install -y docker.io docker-compose && sudo systemctl start docker"
-            " && sudo usermod -aG docker $USER, log in again, then run this again; or run this as root"
+            "on Debian or Ubuntu: sudo apt-get install -y docker.io docker-compose && sudo systemctl start docker"
+            " && sudo usermod -aG docker $USER, log in again and run this again (or run this as root); elsewhere:"
+            " install Docker by your distribution's guide and start it"
         )
     return ""
 
 
-def install(report: Reporter, *wanted: str) -> None:
-    """Install those of the `wanted` Debian packages that the distribution has.
+def install(report: Reporter, package: str, otherwise: str = "") -> None:
+    """Install a Debian package; `otherwise` names the one to take where the distribution does not have it.
 
-    Raises LabError when it has none of them or apt-get fails.
+    Raises LabError when apt-get fails.
     """
     env = {"DEBIAN_FRONTEND": "noninteractive"}
-    with report.step(f"No {wanted[0]} here: installing the distribution's package") as show:
-        hint = "look at the package sources in /etc/apt, then run this again"
+    hint = "look at the package sources in /etc/apt, then run this again"
+    with report.step("Reading the distribution's package lists (apt-get update)") as show:
         run(["apt-get", "update"], show=show, env=env, timeout=300, next_step=hint)
-        packages = [name for name in wanted if succeeds(["apt-cache", "show", "--no-all-versions", name])]
-        if not packages:
-            raise LabError(f"the package sources have none of: {', '.join(wanted)}", hint)
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if otherwise and not succeeds(["apt-cache", "show", "--no-all-versions", package]):
+        package = otherwise
+    with report.step(f"Installing the distribution's {package}") as show:
+        command = ["apt-get", "install", "-y", "--no-install-recommends", package]
         run(command, show=show, env=env, timeout=600, next_step=hint)
 
 
@@ -103,8 +108,8 @@ def start(report: Reporter) -> None:
         return
     log = state_file("dockerd.log")
     with report.step(f"No Docker engine answers: starting dockerd (log: {log})"):
-        for stale in (Path("/run/docker.pid"), Path("/run/docker/containerd/containerd.pid")):
-            forget_dead(stale)
+        forget_dead(Path("/run/docker.pid"), "dockerd")
+        forget_dead(Path("/run/docker/containerd/containerd.pid"), "containerd")
         with log.open("w") as output:
             daemon = subprocess.Popen(
                 ["dockerd"],  # noqa: S607 - the one on the PATH
@@ -117,7 +122,8 @@ def start(report: Reporter) -> None:
         wait_until(lambda: daemon.poll() is not None or answers(), START_DEADLINE)
         if not answers():
             stop()
-            raise LabError("dockerd does not answer", f"read {log}", last_lines(log))
+            hint = f"read {log}; where root may not mount or change iptables, set DOCKER_HOST to an engine elsewhere"
+            raise LabError("dockerd does not answer", hint, last_lines(log))
 
 
 def stop() -> bool:
@@ -146,9 +152,9 @@ def running(pid_file: Path, name: str) -> int | None:
     return pid if command == name and not rest.startswith(" Z") else None
 
 
-def forget_dead(pid_file: Path) -> None:
-    """Remove a pid file whose daemon is gone: dockerd would mistake whoever has that number now for it."""
-    if running(pid_file, pid_file.stem.replace("docker", "dockerd")) is None:
+def forget_dead(pid_file: Path, daemon: str) -> None:
+    """Remove the pid file of a daemon that is gone: dockerd would mistake whoever has that number now for it."""
+    if running(pid_file, daemon) is None:
         pid_file.unlink(missing_ok=True)
 
 

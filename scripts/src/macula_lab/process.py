@@ -50,21 +50,22 @@ def run(
         process.kill()
 
     timer = threading.Timer(timeout, stop) if timeout is not None else None
-    if timer:
-        timer.start()
     lines: list[str] = []
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            show(line.rstrip())
-        code = process.wait()
-    finally:
+    with process:
         if timer:
-            timer.cancel()
-        if process.poll() is None:
+            timer.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                show(line.rstrip())
+            code = process.wait()
+        except BaseException:
             process.kill()
-            process.wait()
+            raise
+        finally:
+            if timer:
+                timer.cancel()
     if code != 0:
         why = f"did not end within {timeout:g} s" if late.is_set() else f"failed with exit code {code}"
         raise LabError(f"`{name}` {why}", next_step, "".join(lines[-EVIDENCE_LINES:]))

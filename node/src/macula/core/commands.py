@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from macula.core.address import Address
+from macula.core.record import Kind
 from macula.identity import NodeId
 from macula.wire.messages import Message
 
@@ -74,7 +75,9 @@ class PublishEvent:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Receive events whose topic matches. Result: the subscription's number, once its record is stored.
+    """Receive events whose topic matches. Completed once its record is stored (None); events may come before.
+
+    The id of this command is the subscription's number.
 
     At most `capacity` events wait for the application. With `ack_consumed`, QoS 1 events are acknowledged when the
     application consumed them instead of when they were queued.
@@ -99,9 +102,10 @@ class DhtStats:
 
 @dataclass(frozen=True, slots=True)
 class DhtLookup:
-    """Everything the DHT knows of a name. `kind` is core.record.Kind's value. Result: core.results.LookupResult."""
+    """Everything the DHT knows of a name. Result: core.results.LookupResult. `realm` is empty for Kind.PEER."""
 
-    kind: str
+    realm: str
+    kind: Kind
     name: str
 
 

@@ -23,12 +23,14 @@ class Tick:
 class PeerConnected:
     """The transport has a connection on which both sides proved their keys. `dial` is the Dial it answers, if any.
 
-    A second event for a peer that is connected means that its connection was replaced by a new one: the old is gone.
+    For a peer that is connected already, `fresh` tells whether a new connection replaced the old one, which is gone, or
+    the dial only led to the connection that there is.
     """
 
     peer: NodeId
     address: Address
     dial: int | None
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,9 @@ def sign_peer(
     realms: tuple[str, ...],
     wall: float,
     ttl: int,
+    seq: int | None = None,
 ) -> PeerInfo:
-    """This node's own peer record; at most MAX_ADDRESSES addresses are kept. `ttl` in seconds."""
+    """This node's own peer record; at most MAX_ADDRESSES addresses are kept. `ttl` and `seq` as in sign_record."""
     value = {
         "addresses": [str(address) for address in addresses[:MAX_ADDRESSES]],
         "reachable": reachable,
@@ -50,7 +51,7 @@ def sign_peer(
         "realms": list(realms),
         "box": identity.box_public,
     }
-    record = sign_record(identity, "", Kind.PEER, str(identity.node_id), value, wall=wall, ttl=ttl)
+    record = sign_record(identity, "", Kind.PEER, str(identity.node_id), value, wall=wall, ttl=ttl, seq=seq)
     return read_peer(record)
 
 

@@ -100,7 +100,7 @@ def sign_record(
 def open_record(encoded: bytes) -> Record:
     """The record of these bytes, its signature verified; time and quota are the storing node's concern.
 
-    Raises ProtocolError with code too_large, bad_message or bad_signature.
+    Raises ProtocolError with code too_large, bad_frame, bad_message or bad_signature.
     """
     if len(encoded) > MAX_RECORD:
         raise ProtocolError(codes.TOO_LARGE, f"record must have at most {MAX_RECORD} bytes, has {len(encoded)}")

@@ -216,6 +216,10 @@ class RecordStored:
     stored: int
 
 
+Answer = SendFailed | RecordsFound | PeerFound | RecordStored
+"""What a service returns, among its effects, to the asker that its `token` names."""
+
+
 @dataclass(frozen=True, slots=True)
 class SelfChanged:
     """This node's own peer record is new or was renewed."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from macula.core.effects import Effect
 from macula.core.events import CommandGiven, Consumed, PeerSuspect, Tick
 from macula.core.requests import (
+    Answer,
     Draining,
     FindPeer,
     FindRecords,
@@ -48,8 +49,8 @@ ServiceEvent = (
 PeerSuspect, SelfChanged and Draining. Only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only
 the envelope router gets Route."""
 
-Action = Effect | Request
-"""What a service wants done: an effect for the world, or a request to the rest of the node."""
+Action = Effect | Request | Answer
+"""What a service wants done: an effect for the world, a request to the rest of the node, or the answer to one."""
 
 
 class Service(Protocol):

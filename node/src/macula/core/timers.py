@@ -22,13 +22,12 @@ class Timers(Generic[K]):
         self._count += 1
         self._due[key] = (at, self._count)
         heapq.heappush(self._heap, (at, self._count, key))
+        self._compact()
 
     def cancel(self, key: K) -> None:
         """Forget the key's deadline, if it has one."""
         self._due.pop(key, None)
-        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
-            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
-            heapq.heapify(self._heap)
+        self._compact()
 
     def __contains__(self, key: K) -> bool:
         return key in self._due
@@ -50,3 +49,9 @@ class Timers(Generic[K]):
             del self._due[key]
             due.append(key)
         return due
+
+    def _compact(self) -> None:
+        # Replaced deadlines stay in the heap until they come up; a far one that is replaced often would pile up.
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
+            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
+            heapq.heapify(self._heap)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from macula.errors import ArgumentError
+from macula.identity.names import check_name
 from macula.identity.node_id import NodeId
 
 _PREFIX = "did:macula:"
@@ -26,9 +27,9 @@ class Did:
     def parse(cls, text: str) -> Self:
         """Raises ArgumentError for anything but `did:macula:<realm>.<node id>`."""
         realm, dot, node = text.removeprefix(_PREFIX).rpartition(".")
-        if not text.startswith(_PREFIX) or not dot or not realm:
+        if not text.startswith(_PREFIX) or not dot:
             raise ArgumentError("did", f"must look like {_PREFIX}<realm>.<node id>, is {text!r}")
-        return cls(realm, NodeId.parse(node))
+        return cls(check_name("did", realm), NodeId.parse(node))
 
     def __str__(self) -> str:
         return f"{_PREFIX}{self.realm}.{self.node}"

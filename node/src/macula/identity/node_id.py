@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import Self
 
@@ -30,9 +29,13 @@ class NodeId(bytes):
         if len(text) != _TEXT_LENGTH:
             raise ArgumentError("node_id", f"must have {_TEXT_LENGTH} base32 characters, has {len(text)}")
         try:
-            return cls(base64.b32decode(text.upper() + "===="))
-        except binascii.Error as error:
+            node_id = cls(base64.b32decode(text.upper() + "===="))
+        except ValueError as error:
             raise ArgumentError("node_id", f"is not base32: {text!r}") from error
+        # 52 characters have four bits more than the key: only one text may name a node.
+        if str(node_id) != text.lower():
+            raise ArgumentError("node_id", f"is not base32 of {SIZE} bytes: {text!r}")
+        return node_id
 
     @property
     def short(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
@@ -21,12 +21,12 @@ _MAX_ITEMS = 256
 
 def _compile(cls: type[Message]) -> tuple[tuple[str, Check], ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple((field.name, compile_check(hints[field.name])) for field in fields(cls))
+    names = [field.name for field in fields(cls)]
+    return tuple((name, compile_check(f"{cls.__name__}.{name}", hints[name])) for name in names)
 
 
 _FIELDS: dict[type[Message], tuple[tuple[str, Check], ...]] = {cls: _compile(cls) for cls in MESSAGES}
 _BY_TYPE: dict[int, type[Message]] = {cls.TYPE: cls for cls in MESSAGES}
-_MISSING = object()
 
 
 class Decoded(NamedTuple):
@@ -38,13 +38,13 @@ class Decoded(NamedTuple):
 
 def encode(message: Message) -> bytes:
     """The frame of a message. Raises ArgumentError if a field breaks its limit or the frame would exceed 1 MiB."""
-    body: dict[str, Any] = {}
     try:
-        for name, check in _FIELDS[type(message)]:
-            body[name] = check(name, getattr(message, name))
+        body = {name: check(getattr(message, name)) for name, check in _FIELDS[type(message)]}
+        payload: bytes = msgpack.packb(body, use_bin_type=True)
     except ProtocolError as error:
         raise ArgumentError(type(message).__name__, error.reason) from error
-    payload: bytes = msgpack.packb(body, use_bin_type=True)
+    except UnicodeEncodeError as error:
+        raise ArgumentError(type(message).__name__, f"is not Unicode text: {error}") from error
     if len(payload) > MAX_PAYLOAD:
         raise ArgumentError(type(message).__name__, f"frame must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
     return pack_header(message.TYPE, len(payload)) + payload
@@ -58,13 +58,10 @@ def decode_payload(type_: int, payload: bytes) -> Message:
     body = unpack_bounded(payload, depth=_MAX_DEPTH, items=_MAX_ITEMS)
     if type(body) is not dict:
         raise ProtocolError(codes.BAD_MESSAGE, f"payload must be a map, is {type(body).__name__}")
-    values = []
-    for name, check in _FIELDS[cls]:
-        value = body.get(name, _MISSING)
-        if value is _MISSING:
-            raise refuse(f"{cls.__name__}.{name}", "is missing")
-        values.append(check(name, value))
-    return cls(*values)
+    try:
+        return cls(*[check(body[name]) for name, check in _FIELDS[cls]])
+    except KeyError as error:
+        raise refuse(f"{cls.__name__}.{error.args[0]}", "is missing") from None
 
 
 class Decoder:

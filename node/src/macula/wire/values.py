@@ -18,9 +18,11 @@ MAX_DEPTH = 32
 
 Value = Any
 
+_LEAVES = frozenset({type(None), bool, int, float, str, bytes})
+
 
 def encode_value(field: str, value: Value) -> bytes:
-    """MessagePack of a value. Raises ArgumentError naming `field` if it is no value, too deep or over MAX_VALUE bytes."""
+    """MessagePack of a value. Raises ArgumentError naming `field` if it is none, too deep or over MAX_VALUE bytes."""
     try:
         data: bytes = msgpack.packb(value, use_bin_type=True, strict_types=False)
     except (TypeError, ValueError, OverflowError) as error:
@@ -28,7 +30,7 @@ def encode_value(field: str, value: Value) -> bytes:
     if len(data) > MAX_VALUE:
         raise ArgumentError(field, f"must have at most {MAX_VALUE} bytes when encoded, has {len(data)}")
     try:
-        _check_depth(value, MAX_DEPTH)
+        _check(value, MAX_DEPTH)
     except ProtocolError as error:
         raise ArgumentError(field, error.reason) from error
     return data
@@ -53,20 +55,24 @@ def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
         )
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error or type(error).__name__}") from error
-    _check_depth(value, depth)
+    _check(value, depth)
     return value
 
 
-def _check_depth(value: Any, depth: int) -> None:
-    if type(value) is dict:
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ProtocolError(codes.BAD_FRAME, "map keys must be strings")
         children: Any = value.values()
-        if any(type(key) is not str for key in value):
-            raise ProtocolError(codes.BAD_FRAME, "map keys must be strings")
-    elif type(value) in (list, tuple):
+    elif isinstance(value, (msgpack.ExtType, msgpack.Timestamp)):
+        raise ProtocolError(codes.BAD_FRAME, "MessagePack extensions are not allowed")
+    elif isinstance(value, (list, tuple)):
         children = value
     else:
         return
     if depth == 0:
         raise ProtocolError(codes.BAD_FRAME, "nested too deeply")
     for child in children:
-        _check_depth(child, depth - 1)
+        if type(child) not in _LEAVES:
+            _check(child, depth - 1)

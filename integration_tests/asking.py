@@ -1,0 +1,92 @@
+"""What the suites ask of a mesh, in the words of its command line."""
+
+import hashlib
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from macula_lab.topology import Topology
+
+REALM = "org.example.mesh"
+WHOAMI = f"{REALM}.demo.whoami"
+
+DEADLINE = 20.0
+"""Seconds until something that must happen is given up; generous, since machines are slow."""
+
+
+def call(topology: Topology, service: str, procedure: str, args: str = "null", *options: str) -> Any:
+    """`macula call` in a node: its result, provider, path, hops and latency. Raises CommandRefused."""
+    return topology.exec_json(service, ["call", procedure, args, *options])
+
+
+def publish(topology: Topology, service: str, topic: str, payload: str, *options: str) -> Any:
+    """`macula publish` in a node: who got the event. Raises CommandRefused."""
+    return topology.exec_json(service, ["publish", topic, payload, *options])
+
+
+def lookup(topology: Topology, service: str, name: str, kind: str) -> Any:
+    """`macula dht lookup` in a node: what it found, who held it and the closest nodes."""
+    return topology.exec_json(service, ["dht", "lookup", name, "--kind", kind])
+
+
+def ids(topology: Topology) -> dict[str, str]:
+    """The node id of each service."""
+    return {service: topology.status(service).node_id for service in topology.nodes()}
+
+
+def record_key(realm: str, kind: str, name: str) -> bytes:
+    """A record's place in the DHT, computed from the protocol's definition and not by the node's code."""
+    parts = [part.encode() for part in (realm, kind, name)]
+    return hashlib.sha256(b"".join(len(part).to_bytes(2, "big") + part for part in parts)).digest()
+
+
+def by_distance(node_ids: list[str], key: bytes) -> list[str]:
+    """Node ids sorted by the XOR distance of SHA-256(node id) to a key (Kademlia, section 2.1)."""
+    from base64 import b32decode
+
+    def distance(text: str) -> int:
+        position = hashlib.sha256(b32decode(text.upper() + "====")).digest()
+        return int.from_bytes(position, "big") ^ int.from_bytes(key, "big")
+
+    return sorted(node_ids, key=distance)
+
+
+class Subscriber:
+    """`macula subscribe` that runs in a node; its events can be taken one by one."""
+
+    def __init__(self, topology: Topology, service: str, pattern: str, count: int) -> None:
+        argv = ["subscribe", pattern, "--count", str(count), "--timeout", "60"]
+        self._lines: queue.Queue[Any] = queue.Queue()
+        self._thread = threading.Thread(target=self._read, args=(topology, service, argv), daemon=True)
+        self._thread.start()
+        assert self._next() == {"subscribed": pattern}
+
+    def take(self, count: int) -> list[Any]:
+        """The next `count` events. Fails after DEADLINE seconds without one."""
+        return [self._next() for _ in range(count)]
+
+    def ended(self) -> bool:
+        """Whether the command has ended with nothing more to take: it does after `count` events."""
+        self._thread.join(DEADLINE)
+        return not self._thread.is_alive() and self._lines.empty()
+
+    def _next(self) -> Any:
+        line = self._lines.get(timeout=DEADLINE)
+        if isinstance(line, Exception):
+            raise line
+        return line
+
+    def _read(self, topology: Topology, service: str, argv: list[str]) -> None:
+        try:
+            for line in topology.stream(service, argv):
+                self._lines.put(line)
+        except Exception as error:  # noqa: BLE001 - handed to the test that waits
+            self._lines.put(error)
+
+
+@contextmanager
+def subscribers(topology: Topology, patterns: dict[str, str], count: int) -> Iterator[dict[str, Subscriber]]:
+    """One subscriber in each of these services, all known to the DHT."""
+    yield {service: Subscriber(topology, service, pattern, count) for service, pattern in patterns.items()}

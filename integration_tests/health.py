@@ -1,0 +1,38 @@
+"""The four cases that the seeds' two suites share."""
+
+import json
+
+from macula_lab.topology import Topology
+
+from asking import ids
+
+_ASK = (
+    "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=5); "
+    "c.request('GET', sys.argv[1]); r = c.getresponse(); print(r.status); print(r.read().decode())"
+)
+
+
+def check_healthy(topology: Topology, service: str, mode: str) -> None:
+    """The node says so itself, over HTTP, and is connected to the bootstrap (or, being it, to all others)."""
+    for path in ("/health", "/ready", "/live"):
+        code, output, errors = topology.execute(service, ["python3", "-c", _ASK, path])
+        assert code == 0, errors
+        http_status, body = output.split("\n", 1)
+        assert (http_status, json.loads(body)["status"]) == ("200", "healthy")
+
+    status = topology.status(service)
+    assert (status.ready, status.mode, status.name) == (True, mode, service)
+    connected = {peer.name for peer in status.peers}
+    expected = set(topology.nodes()) - {"bootstrap"} if service == "bootstrap" else {"bootstrap"}
+    assert connected >= expected
+
+
+def check_discovery(topology: Topology) -> None:
+    """Every node has every other one in its routing table, and finds its signed record by its id."""
+    node_ids = ids(topology)
+    others = len(node_ids) - 1
+    assert {service: topology.status(service).dht.nodes for service in node_ids} == dict.fromkeys(node_ids, others)
+    for service, node_id in node_ids.items():
+        asker = "edge1" if service != "edge1" else "edge2"
+        (found,) = topology.exec_json(asker, ["dht", "lookup", node_id, "--kind", "peer"])["found"]
+        assert (found["node_id"], found["name"]) == (node_id, service)

@@ -1,0 +1,110 @@
+"""The seeds' RPC suite, case by case, against five containers; each case can fail."""
+
+import time
+
+import pytest
+from macula_lab.topology import CommandRefused, Topology
+
+from asking import DEADLINE, REALM, WHOAMI, by_distance, call, ids, lookup, record_key
+from health import check_discovery, check_healthy
+
+SLEEP = f"{REALM}.demo.sleep"
+ECHO = f"{REALM}.demo.echo"
+
+
+def test_bootstrap_node_healthy(mesh: Topology) -> None:
+    check_healthy(mesh, "bootstrap", "bootstrap")
+
+
+def test_gateway_node_healthy(mesh: Topology) -> None:
+    check_healthy(mesh, "gateway", "gateway")
+
+
+@pytest.mark.parametrize("edge", ["edge1", "edge2", "edge3"])
+def test_edge_nodes_healthy(mesh: Topology, edge: str) -> None:
+    check_healthy(mesh, edge, "edge")
+
+
+def test_dht_peer_discovery(mesh: Topology) -> None:
+    check_discovery(mesh)
+
+
+def test_service_registration_in_dht(mesh: Topology) -> None:
+    node_ids = ids(mesh)
+    key = record_key(REALM, "rpc", ECHO)
+
+    found = lookup(mesh, "gateway", ECHO, "rpc")
+
+    assert found["key"] == key.hex()
+    assert {entry["node_id"] for entry in found["found"]} == {node_ids[f"edge{n}"] for n in (1, 2, 3)}
+    closest = by_distance(list(node_ids.values()), key)
+    assert found["closest"] == [node for node in closest if node in found["closest"]]
+    # Fewer nodes than k: each of the others must hold the record.
+    assert set(found["holders"]) >= set(closest) - {node_ids["gateway"]}
+
+
+@pytest.mark.parametrize("asker", ["bootstrap", "edge1"])
+def test_service_discovery_via_dht(mesh: Topology, asker: str) -> None:
+    found = lookup(mesh, asker, WHOAMI, "rpc")["found"]
+
+    assert {entry["name"]: entry["address"] for entry in found} == {
+        f"edge{n}": f"{mesh.network}.0.3{n}:9443" for n in (1, 2, 3)
+    }
+
+
+def test_single_hop_rpc_call(mesh: Topology) -> None:
+    node_ids = ids(mesh)
+
+    answer = call(mesh, "edge1", WHOAMI, "null", "--to", node_ids["edge2"])
+
+    assert answer["result"] == {"node_id": node_ids["edge2"], "name": "edge2", "caller": node_ids["edge1"]}
+    assert (answer["provider"], answer["path"], answer["hops"]) == (node_ids["edge2"], "direct", [])
+    peer = next(peer for peer in mesh.status("edge1").peers if peer.name == "edge2")
+    assert (peer.path, peer.hops) == ("direct", 0)
+
+
+@pytest.mark.parametrize(("caller", "provider", "routers"), [("edge_a", "edge_b", 1), ("edge_a", "edge_c", 2)])
+def test_multi_hop_rpc_call(multi_hop: Topology, caller: str, provider: str, routers: int) -> None:
+    node_ids = ids(multi_hop)
+
+    answer = call(multi_hop, caller, WHOAMI, "null", "--to", node_ids[provider])
+
+    assert answer["result"] == {"node_id": node_ids[provider], "name": provider, "caller": node_ids[caller]}
+    peer = next(peer for peer in multi_hop.status(caller).peers if peer.name == provider)
+    assert (peer.path, peer.hops) == ("direct", routers)
+
+
+def test_rpc_timeout_handling(mesh: Topology) -> None:
+    target = ids(mesh)["edge2"]
+    started = time.monotonic()
+
+    with pytest.raises(CommandRefused) as refused:
+        call(mesh, "edge1", SLEEP, '{"seconds": 30}', "--to", target, "--timeout", "1.5")
+
+    assert (refused.value.exit_code, refused.value.code) == (1, "timeout")
+    assert 1.5 <= time.monotonic() - started < DEADLINE
+
+
+def test_rpc_provider_not_found(mesh: Topology) -> None:
+    with pytest.raises(CommandRefused) as nobody:
+        call(mesh, "edge1", f"{REALM}.nobody.offers_this")
+    with pytest.raises(CommandRefused) as not_there:
+        # The gateway runs no demo service: asked by name, it must say so itself.
+        call(mesh, "edge1", ECHO, "null", "--to", ids(mesh)["gateway"])
+
+    assert (nobody.value.exit_code, nobody.value.code) == (1, "not_found")
+    assert (not_there.value.exit_code, not_there.value.code) == (1, "not_found")
+
+
+def test_calls_are_spread_over_the_providers(mesh: Topology) -> None:
+    providers = {call(mesh, "gateway", WHOAMI)["result"]["name"] for _ in range(9)}
+
+    assert providers == {"edge1", "edge2", "edge3"}
+
+
+def test_an_error_of_the_handler_reaches_the_caller(mesh: Topology) -> None:
+    with pytest.raises(CommandRefused) as refused:
+        call(mesh, "edge1", f"{REALM}.demo.fail", '{"reason": "out of paper"}', "--to", ids(mesh)["edge3"])
+
+    assert (refused.value.exit_code, refused.value.code) == (1, "remote")
+    assert "out of paper" in refused.value.message

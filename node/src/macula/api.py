@@ -1,0 +1,121 @@
+"""The composition root: a node from its settings, and `connect` for applications."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from macula.config import Settings
+from macula.core.address import Address
+from macula.core.commands import DhtLookup, Strategy
+from macula.core.record import Kind
+from macula.core.results import LookupResult
+from macula.dht.settings import DhtSettings
+from macula.engine import Bootstrap, Engine, EngineSettings, Mode
+from macula.engine.settings import PoolSettings, ReconnectSettings
+from macula.identity import Identity, NodeId
+from macula.providers.quic.transport import QuicTransport
+from macula.relay.settings import RouteSettings
+from macula.rpc.settings import RpcSettings
+from macula.runtime.addresses import find_addresses
+from macula.runtime.driver import Driver
+from macula.runtime.handlers import Handlers
+from macula.runtime.keystore import Keystore
+from macula.runtime.logs import TraceLog
+from macula.runtime.mesh import Mesh
+from macula.runtime.status import StatusReporter
+
+
+@asynccontextmanager
+async def connect(
+    realm: str, node_id: str | None = None, bootstrap: Sequence[str] = (), **settings: Any
+) -> AsyncIterator[Mesh]:
+    """A node in this process, for as long as the context lasts.
+
+    `node_id` is the node's name, `bootstrap` are addresses such as "host:9443"; `settings` are those of
+    `macula settings`. Unless `data_dir` is given the identity lasts as long as the node; unless `port` is given a free
+    one is taken. Raises ConfigError, and OSError if the port is taken.
+    """
+    chosen: dict[str, Any] = {"port": 0, "realm": realm, "bootstrap": tuple(bootstrap), **settings}
+    if node_id is not None:
+        chosen["name"] = node_id
+    identity = None if "data_dir" in settings else Identity.generate()
+    async with open_node(Settings(**chosen), identity) as mesh:
+        yield mesh
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, identity: Identity | None = None) -> AsyncIterator[Mesh]:
+    """A running node; it stops gracefully at the end of the context. Without an identity, that of the data directory,
+    which then also keeps the pins of bootstraps. Raises ConfigError, and OSError if the port is taken."""
+    keystore = Keystore(settings.data_dir) if identity is None else None
+    identity = identity or Keystore(settings.data_dir).load_or_create_identity()
+    engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
+    transport = QuicTransport(identity, Address(settings.host, settings.port))
+    engine = Engine(identity, engine_settings, random.Random())
+    driver = Driver(engine, transport, TraceLog(), keystore.pin if keystore else _forget)
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        handlers = Handlers(driver, tasks, settings.handler_threads)
+        await transport.open(driver.deliver)
+        try:
+            places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
+            addresses = await find_addresses(transport.local_address, settings.advertise, places)
+
+            async def find_peer(node: NodeId) -> LookupResult:
+                result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
+                return result
+
+            reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer)
+            driver.start(handlers, addresses)
+            strategy = Strategy(settings.call_strategy)
+            try:
+                yield Mesh(driver, handlers, tasks, engine_settings, reporter, settings.call_timeout, strategy)
+            except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
+                failure = error
+            await driver.shutdown(settings.drain_timeout)
+        finally:
+            driver.close()
+            handlers.close()
+            await transport.close()
+    if failure is not None:
+        raise failure
+
+
+def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineSettings:
+    return EngineSettings(
+        mode=Mode(settings.mode),
+        name=settings.name,
+        realm=settings.realm,
+        reachable=settings.reachable != "no",
+        bootstraps=tuple(_bootstrap(peer.host, peer.port, peer.node_id, pins) for peer in settings.entries),
+        record_ttl=settings.record_ttl,
+        pool=PoolSettings(
+            max_size=settings.pool_max_size,
+            idle_timeout=settings.idle_timeout,
+            dial_timeout=settings.connect_timeout,
+        ),
+        reconnect=ReconnectSettings(
+            enabled=settings.reconnect,
+            interval=settings.reconnect_interval,
+            max_attempts=settings.max_reconnect_attempts,
+        ),
+        dht=DhtSettings(k=settings.dht_k, alpha=settings.dht_alpha, ttl=settings.record_ttl),
+        rpc=RpcSettings(max_handlers=settings.max_concurrent_calls),
+        route=RouteSettings(max_hops=settings.max_hops),
+    )
+
+
+def _bootstrap(host: str, port: int, node_id: str | None, pins: dict[Address, NodeId]) -> Bootstrap:
+    address = Address(host, port)
+    return Bootstrap(address, NodeId.parse(node_id) if node_id else pins.get(address))
+
+
+def _forget(address: Address, peer: NodeId) -> None:
+    """A node without a data directory has nowhere to keep a pin."""
+
+
+__all__ = ["Mesh", "connect", "open_node"]

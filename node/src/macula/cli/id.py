@@ -1,0 +1,45 @@
+"""macula id"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from macula.cli.client import NoNode
+from macula.cli.options import AsJson, ControlSocket
+from macula.cli.output import connect, print_json, reporting
+
+app = typer.Typer()
+PATIENCE = 10.0
+
+
+@app.command(name="id")
+def show_id(as_json: AsJson = False, control_socket: ControlSocket = None) -> None:
+    """Show the identity of the node that runs here; of one that is stopped, from its data directory."""
+    with reporting(as_json):
+        try:
+            with connect(control_socket, as_json, "Waiting for the node") as client:
+                identity = client.request("id", PATIENCE)
+        except NoNode:
+            kept = None if control_socket else _kept_identity()
+            if kept is None:
+                raise
+            identity = kept
+    if as_json:
+        return print_json(identity)
+    from macula.cli import tables
+
+    return tables.show_pairs(
+        {"node id": identity["node_id"], "DID": identity["did"], "public key": identity["public_key"]}
+    )
+
+
+def _kept_identity() -> dict[str, Any] | None:
+    from macula.config import Settings
+    from macula.runtime.control_commands import id_fields
+    from macula.runtime.keystore import Keystore
+
+    settings = Settings()
+    identity = Keystore(settings.data_dir).load_identity()
+    return None if identity is None else id_fields(identity.node_id, settings.realm)

@@ -1,0 +1,40 @@
+"""macula publish"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from macula.cli.options import AsJson, ControlSocket, parse_json
+from macula.cli.output import asking, print_json
+
+app = typer.Typer()
+GRACE = 30.0
+"""Seconds beyond the publication's own deadline: finding the subscribers may take a lookup."""
+
+
+@app.command()
+def publish(
+    topic: Annotated[str, typer.Argument(help="Its full name, such as org.example.mesh.sensors.kitchen.")],
+    payload: Annotated[str, typer.Argument(help="The payload as JSON.", metavar="[JSON]")] = "null",
+    qos: Annotated[int, typer.Option(min=0, max=1, help="0: sent once. 1: acknowledged and repeated.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds for the subscribers to acknowledge (QoS 1).")] = 5.0,
+    as_json: AsJson = False,
+    control_socket: ControlSocket = None,
+) -> None:
+    """Send an event to every subscriber and say who got it."""
+    value = parse_json(payload, "JSON")
+    with asking(control_socket, as_json, f"Publishing to {topic}") as client:
+        report = client.request("publish", timeout + GRACE, topic=topic, payload=value, qos=qos, timeout=timeout)
+    if as_json:
+        return print_json(report)
+    verb = "acknowledged by" if qos else "sent to"
+    typer.echo(
+        f"{verb} {len(report['delivered'])} of {report['subscribers']} subscribers in {report['latency_ms']:.1f} ms"
+    )
+    for node in report["delivered"]:
+        typer.echo(f"  {node[:10]}")
+    for node, code in report["failed"].items():
+        typer.echo(f"  {node[:10]} failed: {code}")
+    return None

@@ -1,0 +1,71 @@
+"""Tables for people, as wide as their terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def show_pairs(pairs: Mapping[str, object]) -> None:
+    """Names and values, one a line."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in pairs.items():
+        grid.add_row(name, Text(str(value)))
+    Console(highlight=False).print(grid)
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table, or a sentence in place of an empty one. What peers call themselves is never read as markup."""
+    console = Console(highlight=False)
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    console.print(table if table.row_count else empty)
+
+
+def show_peers(peers: Iterable[Mapping[str, Any]]) -> None:
+    """The connected peers."""
+    show_rows(
+        ("peer", "mode", "id", "address", "path", "rtt", "hops", "dialed by", "since", "sent", "received"),
+        (
+            (
+                peer["name"],
+                peer["mode"],
+                peer["short_id"],
+                peer["address"],
+                peer["path"],
+                "" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms",
+                peer["hops"],
+                "it" if peer["inbound"] else "us",
+                duration(peer["since_s"]),
+                size(peer["bytes_sent"]),
+                size(peer["bytes_received"]),
+            )
+            for peer in peers
+        ),
+        "no peers are connected",
+    )
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `5 min`, `3.2 h`, `2.0 d`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+def size(count: float) -> str:
+    """`999 B`, `1.5 kB`, `20.3 MB`."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    exponent = min(4, (len(f"{count:.0f}") - 1) // 3)
+    return f"{count / 1000**exponent:.1f} {' kMGT'[exponent]}B"

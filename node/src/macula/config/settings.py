@@ -1,0 +1,225 @@
+"""The settings of a node: arguments over MACULA_* environment over a TOML file over defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from macula.config.about import About, accepts
+from macula.config.endpoints import DEFAULT_PORT, BootstrapPeer
+from macula.config.paths import (
+    CONFIG_VARIABLE,
+    CONTROL_SOCKET_VARIABLE,
+    DATA_DIR_VARIABLE,
+    NAME_VARIABLES,
+    default_name,
+)
+from macula.config.sources import EnvironmentSource, FileSource, config_path, did_you_mean, origins
+from macula.config.types import (
+    NAME_FORM,
+    AddressList,
+    IpAddress,
+    Name,
+    PeerList,
+    Port,
+    Seconds,
+    control_socket_in,
+    data_dir_of,
+    lower,
+)
+from macula.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """All settings of a node. `Settings(port=0)` takes what it is not given from the environment, then the file that
+    `config` or MACULA_CONFIG names, then the defaults. Raises ConfigError naming the setting, where its value came
+    from and what it takes. The descriptions below are what `macula settings` prints."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+
+    mode: Annotated[
+        Literal["bootstrap", "gateway", "edge"],
+        BeforeValidator(lower),
+        Field(
+            description="What the node is for: bootstrap has a known address and is where others enter; gateway is "
+            "public, serves many realms and forwards routed envelopes; edge runs the services of one realm."
+        ),
+    ] = "edge"
+    name: Annotated[
+        Name,
+        About(env=NAME_VARIABLES, accepts=NAME_FORM, default="the host name"),
+        Field(description="A label for people; the node's identity is its key."),
+    ] = Field(default_factory=default_name)
+    realm: Annotated[
+        Name,
+        About(accepts=NAME_FORM),
+        Field(
+            description="The realm in which this node's own procedures and topics live; an edge talks to nobody "
+            "outside it, a bootstrap or gateway serves every realm."
+        ),
+    ] = "io.macula"
+    host: Annotated[IpAddress, Field(description="The local address to listen on; :: is IPv6 and IPv4.")] = "0.0.0.0"  # noqa: S104
+    port: Annotated[
+        Port,
+        About(env=("MACULA_QUIC_PORT", "P2P_LISTEN_PORT")),
+        Field(description="The UDP port to listen and dial on; 0 takes a free one."),
+    ] = DEFAULT_PORT
+    advertise: Annotated[
+        AddressList,
+        About(env=("MACULA_ADVERTISE", "MACULA_HOSTNAME"), default="the addresses of this host's interfaces"),
+        Field(description="Where other nodes reach this one; without a port, the listening one."),
+    ] = ()
+    reachable: Annotated[
+        Literal["auto", "yes", "no"],
+        BeforeValidator(lower),
+        Field(
+            description="Whether other nodes can connect to the advertised addresses; one that they cannot reach uses "
+            "the DHT without serving it. auto means yes."
+        ),
+    ] = "auto"
+    bootstrap: Annotated[
+        PeerList,
+        About(env=("MACULA_BOOTSTRAP_PEERS", "P2P_BOOTSTRAP_PEERS")),
+        Field(
+            description="Nodes through which to enter the mesh. With a NODE_ID only that node is accepted; without, "
+            "the one that answers first is remembered."
+        ),
+    ] = ()
+    relays: Annotated[
+        PeerList,
+        About(env=("MACULA_RELAYS", "P2P_RELAY_SERVERS")),
+        Field(description="Relay servers; in this version each is one more node through which to enter the mesh."),
+    ] = ()
+    data_dir: Annotated[
+        Path,
+        About(env=(DATA_DIR_VARIABLE,), accepts="a directory", default="$XDG_STATE_HOME/macula/NAME"),
+        Field(description="Where the node keeps its key and the identities of its bootstrap nodes."),
+    ] = Field(default_factory=data_dir_of)
+    control_socket: Annotated[
+        Path,
+        About(env=(CONTROL_SOCKET_VARIABLE,), accepts="a path", default="control.sock in data_dir"),
+        Field(description="The unix socket through which the command line talks to the running node."),
+    ] = Field(default_factory=control_socket_in)
+    health_host: Annotated[IpAddress, Field(description="The local address of the HTTP health endpoint.")] = "0.0.0.0"  # noqa: S104
+    health_port: Annotated[
+        Port,
+        About(env=("MACULA_HEALTH_PORT", "HEALTH_PORT")),
+        Field(description="The TCP port of /health, /ready and /live; 0 turns them off."),
+    ] = 8080
+    demo: Annotated[bool, Field(description="Serve the built-in demo procedures from the start.")] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        BeforeValidator(lower),
+        Field(description="The least severe log lines to write."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        BeforeValidator(lower),
+        Field(description="Log lines for people, or one JSON object a line."),
+    ] = "text"
+    connect_timeout: Annotated[
+        Seconds,
+        Field(ge=0.1, le=300, description="For one attempt to connect to a node."),
+    ] = 5.0
+    idle_timeout: Annotated[
+        Seconds, Field(ge=1, le=86400, description="After this long without use a connection is closed.")
+    ] = 300.0
+    pool_max_size: Annotated[
+        int,
+        Field(ge=1, le=100_000, description="Most connections; the least recently used one that is idle makes room."),
+    ] = 1000
+    reconnect: Annotated[
+        bool, Field(description="Whether to look for the bootstrap nodes again after all of them were lost.")
+    ] = True
+    reconnect_interval: Annotated[
+        Seconds,
+        Field(
+            ge=0.1,
+            le=3600,
+            description="Before the second attempt; doubled at each further one, at most 60 s, times 0.5 to 1.5.",
+        ),
+    ] = 5.0
+    max_reconnect_attempts: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Attempts in a row before the node gives up; 0 is never, since a node that has given up helps "
+            "nobody and has to be restarted by hand.",
+        ),
+    ] = 0
+    dht_k: Annotated[
+        int, Field(ge=1, le=64, description="Nodes in a bucket of the routing table, and holders of each record.")
+    ] = 20
+    dht_alpha: Annotated[int, Field(ge=1, le=16, description="Nodes that a lookup asks at the same time.")] = 3
+    record_ttl: Annotated[
+        int,
+        About(unit="s"),
+        Field(ge=10, le=86400, description="How long a record of this node lives; it is renewed at half of that."),
+    ] = 300
+    max_hops: Annotated[int, Field(ge=1, le=64, description="Most nodes that forward a routed envelope.")] = 10
+    call_timeout: Annotated[
+        Seconds, Field(ge=0.001, le=3600, description="The deadline of a call or publication that names none.")
+    ] = 5.0
+    call_strategy: Annotated[
+        Literal["round_robin", "random", "least_latency"],
+        BeforeValidator(lower),
+        Field(description="How one of several providers is chosen."),
+    ] = "round_robin"
+    max_concurrent_calls: Annotated[
+        int,
+        Field(ge=1, le=100_000, description="Calls that this node runs at once; more are refused as busy."),
+    ] = 1000
+    handler_threads: Annotated[
+        int, Field(ge=1, le=1024, description="Threads for handlers that are not async functions.")
+    ] = 16
+    drain_timeout: Annotated[
+        Seconds, Field(ge=0, le=3600, description="How long a stopping node lets running calls finish.")
+    ] = 10.0
+    config: Annotated[
+        Path | None,
+        About(env=(CONFIG_VARIABLE,), accepts="a file", default="none"),
+        Field(description="A TOML file with any of these settings, by name, at its top level."),
+    ] = None
+
+    def __init__(self, **arguments: Any) -> None:
+        try:
+            super().__init__(**arguments)
+        except ValidationError as error:
+            raise self._config_error(error.errors()[0], arguments) from None
+
+    @property
+    def entries(self) -> tuple[BootstrapPeer, ...]:
+        """All nodes through which to enter the mesh."""
+        return self.bootstrap + self.relays
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, our environment variables, our file: strongest first."""
+        return (
+            init_settings,
+            EnvironmentSource(settings_cls),
+            FileSource(settings_cls, config_path(init_settings())),
+        )
+
+    @classmethod
+    def _config_error(cls, fault: ErrorDetails, arguments: dict[str, Any]) -> ConfigError:
+        name = str(fault["loc"][0])
+        origin = origins(cls.model_fields, arguments).get(name, "its default")
+        field = cls.model_fields.get(name)
+        if field is None:
+            return ConfigError(name, f"no such setting ({origin}){did_you_mean(name, list(cls.model_fields))}")
+        said = fault.get("ctx", {}).get("error")
+        reason = f" ({said})" if isinstance(said, ValueError) else ""
+        return ConfigError(name, f"must be {accepts(field)}; {origin} is {str(fault['input'])[:200]!r}{reason}")

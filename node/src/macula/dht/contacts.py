@@ -1,0 +1,133 @@
+"""What this node knows of others: their newest verified peer records, and who has not answered lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from macula.core.peer_record import PeerInfo
+from macula.core.requests import LearnPeer
+from macula.dht.lru import Lru
+from macula.dht.routing import RoutingTable
+from macula.dht.settings import DhtSettings
+from macula.dht.turn import Turn
+from macula.dht.verifier import Verifier
+from macula.errors import ProtocolError
+from macula.identity import NodeId
+from macula.identity.names import ANY_REALM
+
+
+def serves(info: PeerInfo, realm: str) -> bool:
+    """Whether the node takes part in this realm; ANY_REALM is taken part in by all."""
+    return realm in info.realms or ANY_REALM in info.realms or realm == ANY_REALM
+
+
+def common_realm(own: tuple[str, ...], info: PeerInfo) -> str | None:
+    """The realm that frames to this node name when they are about no realm of their own; None if it shares none."""
+    if ANY_REALM in own:
+        return info.realms[0] if info.realms else None
+    return next((realm for realm in own if serves(info, realm)), None)
+
+
+@dataclass(slots=True)
+class _Known:
+    info: PeerInfo
+    failures: int = 0
+    failed_at: float = 0.0
+
+
+class Contacts:
+    """The newest peer record of each node seen, bounded.
+
+    The record with the highest sequence wins wherever it came from, so that an old one that somebody hands out
+    cannot bring an old address back.
+    """
+
+    def __init__(
+        self,
+        settings: DhtSettings,
+        own: NodeId,
+        realms: tuple[str, ...],
+        verifier: Verifier,
+        table: RoutingTable,
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._own = own
+        self._realms = realms
+        self._verifier = verifier
+        self._known: Lru[NodeId, _Known] = Lru(settings.max_contacts)
+
+    def read(self, turn: Turn, source: NodeId, encoded: Iterable[bytes]) -> list[PeerInfo]:
+        """The contacts of an answer that a lookup may ask: verified, alive, reachable and in one of our realms.
+
+        What does not verify is left out and traced; the others are learned, also those that only are clients.
+        """
+        usable: list[PeerInfo] = []
+        refused = ""
+        for each in encoded:
+            try:
+                info = self._verifier.peer(each)
+            except ProtocolError as error:
+                refused = str(error)
+                continue
+            if info.node == self._own:
+                continue
+            if common_realm(self._realms, info) is None:
+                refused = f"contact {info.node.short} shares no realm"
+            elif (
+                not turn.wall - info.record.ttl
+                < info.record.not_before
+                <= turn.wall + self._settings.clock_skew
+            ):
+                refused = f"record of contact {info.node.short} is not valid now"
+            else:
+                info = self.learn(turn, info)
+                if info.reachable:
+                    usable.append(info)
+        if refused:
+            turn.refuse("dht.contact.refused", source, refused)
+        return usable
+
+    def learn(self, turn: Turn, info: PeerInfo) -> PeerInfo:
+        """Remember a verified record, also in the routing table, and return the newest one known of its node."""
+        known = self._known.get(info.node)
+        if known is None:
+            self._known.put(info.node, _Known(info))
+        elif known.info.record.seq >= info.record.seq:
+            return known.info
+        else:
+            known.info = info
+        self._table.renew(info)
+        turn.emit(LearnPeer(info))
+        return info
+
+    def get(self, node: NodeId) -> PeerInfo | None:
+        """The newest record known of a node."""
+        known = self._known.get(node)
+        return known.info if known else None
+
+    def answered(self, node: NodeId) -> None:
+        """The node is alive."""
+        known = self._known.get(node)
+        if known:
+            known.failures = 0
+
+    def failed(self, info: PeerInfo, now: float) -> bool:
+        """The node did not answer. Returns whether it has failed too often in a row."""
+        known = self._known.get(info.node)
+        if known is None:
+            known = _Known(info)
+            self._known.put(info.node, known)
+        known.failures += 1
+        known.failed_at = now
+        return known.failures >= self._settings.max_failures
+
+    def is_failing(self, node: NodeId, now: float) -> bool:
+        """Whether lookups had better leave the node out for now."""
+        known = self._known.get(node)
+        return (
+            known is not None
+            and known.failures >= self._settings.max_failures
+            and now - known.failed_at < self._settings.avoid_time
+        )

@@ -1,0 +1,144 @@
+"""One iterative lookup as an object that can be single-stepped (Kademlia, section 2.3)."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from macula.core.peer_record import PeerInfo
+from macula.dht.keyspace import Position, position
+from macula.identity import NodeId
+
+
+class State(Enum):
+    """How far the lookup has come with a node."""
+
+    NEW = auto()
+    WAITING = auto()
+    ANSWERED = auto()
+    FAILED = auto()
+
+
+@dataclass(slots=True)
+class _Candidate:
+    info: PeerInfo
+    state: State = State.NEW
+
+
+class Lookup:
+    """Finds the k nodes closest to a position, asking at most `alpha` at a time.
+
+    Call `next_query` until it returns None and send each node it names a query; then tell `add` and `answered`, or
+    `failed`, what came of it, and ask again. It is `finished` when the k closest nodes known, failed ones left out,
+    have all answered; nobody farther is ever asked, and nobody twice. An answer that comes after `failed` still counts.
+    At most `most_queries` nodes are asked and about 8 k remembered, whatever the answers say.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        seeds: Iterable[PeerInfo],
+        *,
+        k: int,
+        alpha: int,
+        most_queries: int,
+        position: Position = position,
+    ) -> None:
+        self._target = target
+        self._k = k
+        self._alpha = alpha
+        self._most_queries = most_queries
+        self._most_candidates = 8 * k
+        self._position = position
+        self._order: list[tuple[int, NodeId]] = []
+        self._candidates: dict[NodeId, _Candidate] = {}
+        self._in_flight = 0
+        self.queries = 0
+        """How many nodes were asked."""
+        self.failures = 0
+        """How many of them failed, late answers not subtracted."""
+        self.add(seeds)
+
+    def add(self, contacts: Iterable[PeerInfo]) -> None:
+        """Nodes that are said to exist; known ones and those too far away to matter are left out."""
+        for info in contacts:
+            if info.node in self._candidates:
+                continue
+            place = (self._position(info.node) ^ self._target, info.node)
+            if len(self._order) >= self._most_candidates:
+                last = self._order[-1]
+                if place > last:
+                    continue
+                if self._candidates[last[1]].state is State.NEW:
+                    del self._candidates[last[1]]
+                    self._order.pop()
+            bisect.insort(self._order, place)
+            self._candidates[info.node] = _Candidate(info)
+
+    def next_query(self) -> PeerInfo | None:
+        """The next node to ask, which counts as asked; None if nobody is to be asked now."""
+        if self._in_flight >= self._alpha or self.queries >= self._most_queries:
+            return None
+        for candidate in self._nearest():
+            if candidate.state is State.NEW:
+                candidate.state = State.WAITING
+                self._in_flight += 1
+                self.queries += 1
+                return candidate.info
+        return None
+
+    def answered(self, node: NodeId) -> None:
+        """The node has answered in full, be it late."""
+        candidate = self._candidates.get(node)
+        if candidate and candidate.state in (State.WAITING, State.FAILED):
+            self._in_flight -= candidate.state is State.WAITING
+            candidate.state = State.ANSWERED
+
+    def failed(self, node: NodeId) -> None:
+        """The node did not answer in time, or cannot be reached."""
+        candidate = self._candidates.get(node)
+        if candidate and candidate.state is State.WAITING:
+            self._in_flight -= 1
+            self.failures += 1
+            candidate.state = State.FAILED
+
+    def state(self, node: NodeId) -> State | None:
+        """How far the lookup has come with a node; None if it does not consider it."""
+        candidate = self._candidates.get(node)
+        return candidate.state if candidate else None
+
+    @property
+    def in_flight(self) -> int:
+        """Nodes asked whose answer is awaited."""
+        return self._in_flight
+
+    @property
+    def finished(self) -> bool:
+        """Whether asking more nodes cannot change the result, or is not allowed."""
+        if self.queries >= self._most_queries and not self._in_flight:
+            return True
+        return all(candidate.state is State.ANSWERED for candidate in self._nearest())
+
+    def closest(self) -> tuple[PeerInfo, ...]:
+        """The k closest nodes that have answered, nearest first."""
+        answered = []
+        for _, node in self._order:
+            candidate = self._candidates[node]
+            if candidate.state is State.ANSWERED:
+                answered.append(candidate.info)
+                if len(answered) == self._k:
+                    break
+        return tuple(answered)
+
+    def _nearest(self) -> list[_Candidate]:
+        """The k closest that have not failed."""
+        nearest = []
+        for _, node in self._order:
+            candidate = self._candidates[node]
+            if candidate.state is not State.FAILED:
+                nearest.append(candidate)
+                if len(nearest) == self._k:
+                    break
+        return nearest

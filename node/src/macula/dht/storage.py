@@ -1,0 +1,125 @@
+"""The records this node keeps for others."""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from dataclasses import dataclass
+
+from macula.core.record import Record
+from macula.core.timers import Timers
+from macula.dht.settings import DhtSettings
+from macula.dht.verifier import Verifier
+from macula.errors import ProtocolError
+from macula.identity import NodeId
+from macula.wire import codes
+
+
+@dataclass(slots=True)
+class _Kept:
+    record: Record
+    storer: NodeId
+
+
+class Storage:
+    """Verified records by key and node, bounded by quotas, each until it expires.
+
+    A tombstone is kept like any record, so that the record it replaced cannot come back. Times are `wall`.
+    """
+
+    def __init__(self, settings: DhtSettings, verifier: Verifier) -> None:
+        self._settings = settings
+        self._verifier = verifier
+        self._kept: dict[bytes, dict[NodeId, _Kept]] = {}
+        self._nodes: dict[bytes, list[NodeId]] = {}
+        self._of_publisher: Counter[NodeId] = Counter()
+        self._of_storer: Counter[NodeId] = Counter()
+        self._expiry: Timers[tuple[bytes, NodeId]] = Timers()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def offer(self, encoded: bytes, storer: NodeId, realm: str, wall: float) -> str:
+        """Keep a record that `storer` brought in a frame of `realm`, if it may be kept. Returns one of wire.codes.
+
+        Replacing a record needs no new quota and leaves it to the account of the peer that brought it first, so that a
+        publisher can always renew and withdraw what is kept.
+        """
+        try:
+            record = self._verifier.record(encoded)
+        except ProtocolError as error:
+            return error.code
+        self.expire(wall)
+        if record.realm not in ("", realm):
+            return codes.BAD_KEY
+        if record.ttl > self._settings.max_ttl:
+            return codes.BAD_TTL
+        if record.not_before > wall + self._settings.clock_skew:
+            return codes.NOT_YET_VALID
+        if record.expires <= wall:
+            return codes.EXPIRED
+        key = record.key
+        kept = self._kept.get(key, {}).get(record.node)
+        if kept is None:
+            if not self._has_room(record.node, storer):
+                return codes.QUOTA
+            self._insert(key, record, storer)
+        elif record.seq == kept.record.seq:
+            return codes.UNCHANGED
+        elif record.seq < kept.record.seq:
+            return codes.STALE
+        # From a clock ahead of ours, a record would otherwise stay for longer than its ttl.
+        self._expiry.set((key, record.node), min(record.expires, wall + record.ttl))
+        self._kept[key][record.node] = _Kept(record, kept.storer if kept else storer)
+        return codes.STORED
+
+    def page(self, key: bytes, after: bytes, wall: float, most: int) -> tuple[list[Record], bool]:
+        """Up to `most` records under a key, tombstones included, after a node id in the order of node ids, and whether
+        there are more."""
+        self.expire(wall)
+        nodes = self._nodes.get(key, [])
+        start = bisect.bisect_right(nodes, after)
+        kept = self._kept.get(key, {})
+        return [kept[node].record for node in nodes[start : start + most]], start + most < len(nodes)
+
+    def records(self, key: bytes, wall: float) -> list[Record]:
+        """All records under a key, tombstones included, in the order of node ids."""
+        return self.page(key, b"", wall, self._size)[0]
+
+    def expire(self, wall: float) -> int:
+        """Forget what has expired. Returns how many records that were."""
+        expired = self._expiry.pop_due(wall)
+        for key, node in expired:
+            self._remove(key, node)
+        return len(expired)
+
+    def next_expiry(self) -> float | None:
+        """The wall time at which to call `expire` next, at the latest."""
+        return self._expiry.next()
+
+    def _has_room(self, publisher: NodeId, storer: NodeId) -> bool:
+        return (
+            self._size < self._settings.total_quota
+            and self._of_publisher[publisher] < self._settings.publisher_quota
+            and self._of_storer[storer] < self._settings.storer_quota
+        )
+
+    def _insert(self, key: bytes, record: Record, storer: NodeId) -> None:
+        self._kept.setdefault(key, {})
+        bisect.insort(self._nodes.setdefault(key, []), record.node)
+        self._of_publisher[record.node] += 1
+        self._of_storer[storer] += 1
+        self._size += 1
+
+    def _remove(self, key: bytes, node: NodeId) -> None:
+        kept = self._kept[key].pop(node)
+        nodes = self._nodes[key]
+        del nodes[bisect.bisect_left(nodes, node)]
+        if not nodes:
+            del self._kept[key], self._nodes[key]
+        for counts, who in ((self._of_publisher, node), (self._of_storer, kept.storer)):
+            counts[who] -= 1
+            if not counts[who]:
+                del counts[who]
+        self._size -= 1

@@ -1,0 +1,104 @@
+"""The ways into the mesh: dial each configured bootstrap, and find it again when it is lost."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from macula.core.effects import Pin, Trace
+from macula.core.requests import Hold, PeerDown, Release
+from macula.core.service import Action
+from macula.core.timers import Timers
+from macula.engine.notices import AddressFailed, AddressUp
+from macula.engine.peers import PeerTable
+from macula.engine.settings import Bootstrap, ReconnectSettings
+from macula.identity import NodeId
+from macula.wire import codes
+
+
+@dataclass(slots=True)
+class _Entry:
+    bootstrap: Bootstrap
+    attempts: int = 0
+    dial: int | None = None
+    peer: NodeId | None = None
+
+
+class Bootstrapper:
+    """One entry for each configured bootstrap; each is connected, being dialed, or waiting for its next attempt."""
+
+    def __init__(
+        self, bootstraps: tuple[Bootstrap, ...], settings: ReconnectSettings, timeout: float, rng: random.Random
+    ) -> None:
+        """`timeout` in seconds for one attempt."""
+        self._entries = [_Entry(bootstrap) for bootstrap in bootstraps]
+        self._settings = settings
+        self._timeout = timeout
+        self._rng = rng
+        self._timers: Timers[int] = Timers()
+
+    def start(self, now: float) -> None:
+        """Dial all of them at the next tick, which is due at once."""
+        for index in range(len(self._entries)):
+            self._timers.set(index, now)
+
+    def tick(self, now: float, peers: PeerTable) -> list[Action]:
+        """Dial those whose time has come."""
+        actions: list[Action] = []
+        for index in self._timers.pop_due(now):
+            entry = self._entries[index]
+            entry.attempts += 1
+            entry.dial, dial = peers.dial_address(entry.bootstrap.address, entry.bootstrap.expected, self._timeout)
+            actions.append(dial)
+        return actions
+
+    def next_deadline(self) -> float | None:
+        """When to call tick next."""
+        return self._timers.next()
+
+    def notice(self, notice: AddressUp | AddressFailed, now: float) -> list[Action]:
+        """How an attempt ended; those of others are ignored."""
+        for index, entry in enumerate(self._entries):
+            if entry.dial != notice.dial:
+                continue
+            entry.dial = None
+            if isinstance(notice, AddressUp):
+                return self._joined(entry, notice.peer)
+            return self._failed(index, entry, notice.reason, now)
+        return []
+
+    def peer_down(self, event: PeerDown, now: float) -> list[Action]:
+        """A bootstrap was lost: seek it soon, but not all nodes at the same moment."""
+        actions: list[Action] = []
+        for index, entry in enumerate(self._entries):
+            if entry.peer != event.peer:
+                continue
+            entry.peer = None
+            entry.attempts = 0
+            actions += [Release(event.peer), self._trace("bootstrap.lost", entry, reason=event.reason)]
+            if self._settings.enabled:
+                self._timers.set(index, now + self._rng.uniform(0.1, 0.5) * self._settings.interval)
+        return actions
+
+    def _joined(self, entry: _Entry, peer: NodeId) -> list[Action]:
+        entry.attempts = 0
+        entry.peer = peer
+        actions: list[Action] = [Hold(peer), self._trace("bootstrap.joined", entry, peer=peer.short)]
+        if entry.bootstrap.expected is None:
+            entry.bootstrap = Bootstrap(entry.bootstrap.address, peer)
+            actions.append(Pin(entry.bootstrap.address, peer))
+        return actions
+
+    def _failed(self, index: int, entry: _Entry, reason: str, now: float) -> list[Action]:
+        settings = self._settings
+        if (settings.max_attempts and entry.attempts >= settings.max_attempts) or not settings.enabled:
+            return [self._trace("bootstrap.given_up", entry, reason=reason, attempts=entry.attempts)]
+        delay = min(settings.interval * 2 ** min(entry.attempts - 1, 16), settings.max_interval)
+        delay *= self._rng.uniform(0.5, 1.5)
+        self._timers.set(index, now + delay)
+        hint = {"remedy": f"macula pins forget {entry.bootstrap.address}"} if codes.BAD_IDENTITY in reason else {}
+        return [self._trace("bootstrap.failed", entry, reason=reason, next_in=round(delay, 1), **hint)]
+
+    @staticmethod
+    def _trace(name: str, entry: _Entry, **fields: object) -> Trace:
+        return Trace(name, {"address": str(entry.bootstrap.address), **fields})

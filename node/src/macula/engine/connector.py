@@ -1,0 +1,153 @@
+"""Single messages by hand: send one to a node or an address, or send it and wait for its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from macula.core.commands import RequestRaw, SendRaw
+from macula.core.effects import Completed
+from macula.core.lanes import Lane
+from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
+from macula.core.service import Action
+from macula.core.timers import Timers
+from macula.engine.notices import AddressFailed, AddressUp
+from macula.engine.peers import PeerTable
+from macula.errors import ArgumentError, Busy, Disconnected, MeshError, PeerUnreachable, Timeout, call_error
+from macula.identity import NodeId
+from macula.wire.messages import Call, Cancel, Message, Publish, PublishAck, Reply
+
+MAX_OPEN = 1024
+"""Most commands that wait at a time."""
+
+
+@dataclass(slots=True)
+class _Open:
+    command: SendRaw | RequestRaw
+    started: float
+    peer: NodeId | None = None
+    held: bool = False
+
+
+class Connector:
+    """Open SendRaw and RequestRaw commands; each is completed once, at its timeout at the latest."""
+
+    def __init__(self, tokens: Iterator[int]) -> None:
+        self._tokens = tokens
+        self._open: dict[int, _Open] = {}
+        self._by_dial: dict[int, int] = {}
+        self._by_token: dict[int, int] = {}
+        self._by_answer: dict[tuple[NodeId, int | bytes], int] = {}
+        self._timers: Timers[int] = Timers()
+
+    def start(self, id_: int, command: SendRaw | RequestRaw, peers: PeerTable, now: float) -> list[Action]:
+        """Begin a command. Raises ArgumentError for a request without a request number, Busy over MAX_OPEN."""
+        if len(self._open) >= MAX_OPEN:
+            raise Busy(f"{MAX_OPEN} messages are waiting already")
+        if isinstance(command, RequestRaw) and _answer_key(command.message) is None:
+            raise ArgumentError("message", f"{type(command.message).__name__} has no answer to wait for")
+        entry = self._open[id_] = _Open(command, now)
+        self._timers.set(id_, now + command.timeout)
+        if isinstance(command.target, NodeId):
+            return self._send(id_, entry, command.target)
+        dial, effect = peers.dial_address(command.target, None, command.timeout)
+        self._by_dial[dial] = id_
+        return [effect]
+
+    def notice(self, notice: AddressUp | AddressFailed) -> list[Action]:
+        """An address was connected to, or not; those of others are ignored."""
+        id_ = self._by_dial.pop(notice.dial, None)
+        entry = self._open.get(id_) if id_ is not None else None
+        if id_ is None or entry is None:
+            return []
+        if isinstance(notice, AddressUp):
+            return self._send(id_, entry, notice.peer)
+        return self._finish(id_, error=PeerUnreachable(str(entry.command.target), (notice.reason,)))
+
+    def answer(self, received: Received) -> list[Action] | None:
+        """Complete the request that this message answers; None if no command waits for it."""
+        key = _answer_key(received.message)
+        id_ = self._by_answer.get((received.peer, key)) if key is not None else None
+        return None if id_ is None else self._finish(id_, result=received.message)
+
+    def send_failed(self, event: SendFailed) -> list[Action]:
+        """The message could not be sent."""
+        id_ = self._by_token.pop(event.token, None)
+        if id_ is None:
+            return []
+        if event.code == "disconnected":
+            return self._finish(id_, error=PeerUnreachable(event.peer.short, (event.reason,)))
+        return self._finish(id_, error=call_error(event.code, event.reason))
+
+    def peer_down(self, event: PeerDown) -> list[Action]:
+        """Requests that wait for this peer end as Disconnected, or with the code of its refusal."""
+        ids = [id_ for (peer, _), id_ in self._by_answer.items() if peer == event.peer]
+        reason = f"{event.code}: {event.reason}"
+        return [action for id_ in ids for action in self._finish(id_, error=Disconnected(reason))]
+
+    def tick(self, now: float) -> list[Action]:
+        """End what waited too long."""
+        actions: list[Action] = []
+        for id_ in self._timers.pop_due(now):
+            entry = self._open[id_]
+            name = type(entry.command.message).__name__
+            actions += self._finish(id_, error=Timeout(f"{name}: nothing came of it in {entry.command.timeout:g} s"))
+        return actions
+
+    def next_deadline(self) -> float | None:
+        """When to call tick next."""
+        return self._timers.next()
+
+    def flush(self, peers: PeerTable) -> list[Action]:
+        """Complete the one-way messages whose peer is up: they were handed to the transport."""
+        sent = [
+            id_
+            for id_, entry in self._open.items()
+            if isinstance(entry.command, SendRaw) and entry.peer is not None and peers.is_up(entry.peer)
+        ]
+        return [action for id_ in sent for action in self._finish(id_)]
+
+    def _send(self, id_: int, entry: _Open, peer: NodeId) -> list[Action]:
+        entry.peer = peer
+        token = next(self._tokens)
+        self._by_token[token] = id_
+        actions: list[Action] = []
+        if isinstance(entry.command, RequestRaw):
+            key = _answer_key(entry.command.message)
+            if key is not None:
+                self._by_answer[(peer, key)] = id_
+            entry.held = True
+            actions.append(Hold(peer))
+        message = entry.command.message
+        return [*actions, SendTo(peer, _lane(message), message, token)]
+
+    def _finish(self, id_: int, result: Message | None = None, error: MeshError | None = None) -> list[Action]:
+        entry = self._open.pop(id_)
+        self._timers.cancel(id_)
+        for index in (self._by_token, self._by_dial):
+            for number in [number for number, value in index.items() if value == id_]:
+                del index[number]
+        actions: list[Action] = [Completed(id_, result, error)]
+        if entry.peer is not None and entry.held:
+            key = _answer_key(entry.command.message)
+            if key is not None:
+                self._by_answer.pop((entry.peer, key), None)
+            actions.append(Release(entry.peer))
+        return actions
+
+
+def _answer_key(message: Message) -> int | bytes | None:
+    if isinstance(message, Call | Reply):
+        return message.call_id
+    request = getattr(message, "request", None)
+    return request if isinstance(request, int) else None
+
+
+def _lane(message: Message) -> Lane:
+    match message:
+        case Call() | Reply() | Cancel():
+            return Lane.RPC
+        case Publish() | PublishAck():
+            return Lane.PUBSUB
+        case _:
+            return Lane.CONTROL

@@ -1,0 +1,295 @@
+"""The engine: routes events to services and requests between them, and owns no protocol rule."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from itertools import count
+
+from macula.core import commands as cmd
+from macula.core import requests as req
+from macula.core.address import Address
+from macula.core.effects import Completed, Effect, Trace
+from macula.core.events import (
+    CommandGiven,
+    Consumed,
+    DialFailed,
+    Event,
+    MessageReceived,
+    PeerConnected,
+    PeerLost,
+    PeerSuspect,
+    SendBlocked,
+    SendReady,
+    Tick,
+)
+from macula.core.results import NodeStatus
+from macula.core.service import Service, ServiceEvent
+from macula.dht.service import Dht
+from macula.engine.bootstrapper import Bootstrapper
+from macula.engine.connector import Connector
+from macula.engine.dialer import Dialer
+from macula.engine.hello import check_realm
+from macula.engine.notices import AddressFailed, AddressUp
+from macula.engine.peers import Outcome, PeerTable
+from macula.engine.self_record import SelfRecord
+from macula.engine.settings import EngineSettings
+from macula.engine.shutdown import ShutdownState
+from macula.errors import MeshError, NodeClosed, ProtocolError
+from macula.identity import Identity
+from macula.pubsub.service import PubSub
+from macula.relay.service import EnvelopeRouter
+from macula.rpc.service import Rpc
+from macula.wire import messages as msg
+
+_OWN, _DHT, _RPC, _PUBSUB, _RELAY = range(5)
+_ASKERS = 5
+"""Tokens and delivery ids are handed out in steps of this, so that `id % _ASKERS` names who asked."""
+
+_Item = Outcome | req.SelfChanged | req.Draining
+
+_MESSAGES: dict[type[msg.Message], int] = {
+    msg.FindNode: _DHT,
+    msg.FindNodeReply: _DHT,
+    msg.Store: _DHT,
+    msg.StoreReply: _DHT,
+    msg.FindValue: _DHT,
+    msg.FindValueReply: _DHT,
+    msg.Call: _RPC,
+    msg.Reply: _RPC,
+    msg.Cancel: _RPC,
+    msg.Publish: _PUBSUB,
+    msg.PublishAck: _PUBSUB,
+    msg.RpcRoute: _RELAY,
+    msg.PubsubRoute: _RELAY,
+    msg.RouteError: _RELAY,
+}
+
+_COMMANDS: dict[type[cmd.Command], int] = {
+    cmd.Advertise: _RPC,
+    cmd.Unadvertise: _RPC,
+    cmd.CallProcedure: _RPC,
+    cmd.CancelCall: _RPC,
+    cmd.HandlerDone: _RPC,
+    cmd.PublishEvent: _PUBSUB,
+    cmd.Subscribe: _PUBSUB,
+    cmd.Unsubscribe: _PUBSUB,
+    cmd.DhtStats: _DHT,
+    cmd.DhtLookup: _DHT,
+}
+
+_ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.DhtStats, cmd.Shutdown)
+"""Commands that a node still takes while it shuts down."""
+
+
+class Engine:
+    """A node without a clock, a socket or a task: `handle` each event, carry out the effects it returns in order, and
+    call `handle(Tick())` at `next_deadline()` at the latest. Call `start` once, before the first event."""
+
+    def __init__(self, identity: Identity, settings: EngineSettings, rng: random.Random) -> None:
+        tokens = [count(asker + _ASKERS, _ASKERS) for asker in range(_ASKERS)]
+        self.node_id = identity.node_id
+        self.settings = settings
+        self._own = SelfRecord(identity, settings)
+        self._peers = PeerTable(
+            identity.node_id, settings, self._own, Dialer(settings.pool, tokens[_OWN]), tokens[_OWN]
+        )
+        self._bootstrapper = Bootstrapper(settings.bootstraps, settings.reconnect, settings.pool.dial_timeout, rng)
+        self._connector = Connector(tokens[_OWN])
+        self._dht = Dht(settings.dht, identity, rng, tokens[_DHT], settings.realms)
+        self._rpc = Rpc(settings.rpc, identity.node_id, settings.realm, rng, tokens[_RPC])
+        self._pubsub = PubSub(settings.pubsub, identity.node_id, settings.realm, rng, tokens[_PUBSUB])
+        self._relay = EnvelopeRouter(settings.route, identity, settings.realms, settings.forwards, rng, tokens[_RELAY])
+        self._services: dict[int, Service] = {
+            _DHT: self._dht,
+            _RPC: self._rpc,
+            _PUBSUB: self._pubsub,
+            _RELAY: self._relay,
+        }
+        self._shutdown = ShutdownState()
+        self._work: deque[_Item] = deque()
+        self._effects: list[Effect] = []
+        self._now = 0.0
+        self._wall = 0.0
+
+    def start(self, addresses: tuple[Address, ...], now: float, wall: float) -> list[Effect]:
+        """Sign the node's record for these addresses and dial the bootstraps. Returns effects, as handle does."""
+        self._now, self._wall = now, wall
+        self._work.append(self._own.set_addresses(addresses, now, wall))
+        self._bootstrapper.start(now)
+        self._tick()
+        return self._finish()
+
+    def handle(self, event: Event, now: float, wall: float) -> list[Effect]:
+        """Everything that follows from one event. `now` in monotonic, `wall` in Unix seconds. Never raises on what a
+        remote did; what the application did wrong comes back as a Completed with an error."""
+        self._now, self._wall = now, wall
+        match event:
+            case MessageReceived():
+                self._work.extend(self._peers.received(event, now, wall))
+            case CommandGiven(id_, command):
+                self._command(id_, command)
+            case Consumed():
+                self._tell(event.delivery % _ASKERS, event)
+            case SendBlocked() | SendReady():
+                self._work.extend(self._peers.lane(event))
+            case Tick():
+                self._tick()
+            case PeerConnected():
+                self._work.extend(self._peers.connected(event, now))
+            case PeerLost():
+                self._work.extend(self._peers.lost(event, now))
+            case DialFailed():
+                self._work.extend(self._peers.dial_failed(event, now))
+            case PeerSuspect():
+                self._work.extend(self._peers.suspect(event))
+        return self._finish()
+
+    def next_deadline(self) -> float | None:
+        """When to call handle(Tick()) next. Changes with every call of handle; extra ticks are harmless."""
+        deadlines = [
+            self._own.next_deadline(),
+            self._peers.next_deadline(),
+            self._bootstrapper.next_deadline(),
+            self._connector.next_deadline(),
+            self._shutdown.next_deadline(),
+            *[service.next_deadline() for service in self._services.values()],
+        ]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
+        return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
+
+    def _finish(self) -> list[Effect]:
+        self._drain()
+        self._work.extend(self._connector.flush(self._peers))
+        if self._shutdown.requested and (self._idle or self._shutdown.overdue(self._now)):
+            self._work.extend(self._shutdown.finish(self._peers.connected_nodes()))
+        self._drain()
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def _idle(self) -> bool:
+        return self._rpc.idle and self._pubsub.idle and self._dht.drained
+
+    def _drain(self) -> None:
+        while self._work:
+            self._route(self._work.popleft())
+
+    def _route(self, item: _Item) -> None:
+        match item:
+            case req.SendTo():
+                self._work.extend(self._peers.send(item, self._now))
+            case req.Received():
+                self._received(item)
+            case req.Hold() | req.Release():
+                self._peers.hold(item, self._now)
+            case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored():
+                self._answer(item)
+            case req.FindRecords() | req.FindPeer() | req.PublishRecord() | req.WithdrawRecord():
+                self._tell(_DHT, item)
+            case req.Route():
+                self._tell(_RELAY, item)
+            case req.LearnPeer():
+                self._peers.learn(item)
+            case req.Unsealed():
+                self._unsealed(item)
+            case req.RefusePeer():
+                self._work.extend(self._peers.refuse(item.peer, item.code, item.reason))
+            case req.PeerUp() | req.PeerDown() | PeerSuspect() | req.SelfChanged() | req.Draining():
+                self._broadcast(item)
+            case AddressUp() | AddressFailed():
+                self._work.extend(self._connector.notice(item))
+                self._work.extend(self._bootstrapper.notice(item, self._now))
+            case _:
+                self._effects.append(item)
+
+    def _tell(self, index: int, event: ServiceEvent) -> None:
+        service = self._services.get(index)
+        if service is not None:
+            self._work.extend(service.handle(event, self._now, self._wall))
+
+    def _broadcast(self, event: req.PeerUp | req.PeerDown | PeerSuspect | req.SelfChanged | req.Draining) -> None:
+        match event:
+            case req.PeerUp(peer, _, info, inbound):
+                fields = {"peer": peer.short, "name": info.name, "mode": info.mode, "inbound": inbound}
+                self._effects.append(Trace("connection.up", fields))
+            case req.PeerDown(peer, code, reason):
+                self._effects.append(Trace("connection.down", {"peer": peer.short, "code": code, "reason": reason}))
+                self._work.extend(self._bootstrapper.peer_down(event, self._now))
+                self._work.extend(self._connector.peer_down(event))
+        for index in self._services:
+            self._tell(index, event)
+
+    def _received(self, received: req.Received) -> None:
+        completed = self._connector.answer(received)
+        if completed is not None:
+            self._work.extend(completed)
+        elif (index := _MESSAGES.get(type(received.message))) is not None:
+            self._tell(index, received)
+
+    def _unsealed(self, unsealed: req.Unsealed) -> None:
+        info = unsealed.info
+        try:
+            check_realm(unsealed.message, info.realms, self.settings.realms)
+        except ProtocolError as error:
+            fields = {"peer": info.node.short, "code": error.code, "reason": error.reason}
+            self._effects.append(Trace("envelope.refused", fields, limit=f"envelope {info.node}"))
+            return
+        self._peers.learn(req.LearnPeer(info))
+        self._received(req.Received(info.node, unsealed.message, unsealed.hops))
+
+    def _answer(self, answer: req.SendFailed | req.RecordsFound | req.PeerFound | req.RecordStored) -> None:
+        index = answer.token % _ASKERS
+        if index != _OWN:
+            self._tell(index, answer)
+        elif isinstance(answer, req.PeerFound):
+            self._work.extend(self._peers.found(answer, self._now))
+        elif isinstance(answer, req.SendFailed):
+            self._work.extend(self._connector.send_failed(answer))
+
+    def _tick(self) -> None:
+        now, wall = self._now, self._wall
+        renewed = self._own.tick(now, wall)
+        if renewed is not None:
+            self._work.append(renewed)
+        self._work.extend(self._peers.tick(now))
+        self._work.extend(self._bootstrapper.tick(now, self._peers))
+        self._work.extend(self._connector.tick(now))
+        for index, service in self._services.items():
+            due = service.next_deadline()
+            if due is not None and due <= now:
+                self._tell(index, Tick())
+
+    def _command(self, id_: int, command: cmd.Command) -> None:
+        try:
+            if self._shutdown.requested and not isinstance(command, _ALWAYS):
+                raise NodeClosed("the node is shutting down")
+            match command:
+                case cmd.Status():
+                    self._effects.append(Completed(id_, self._status()))
+                case cmd.SetAddresses(addresses):
+                    self._work.append(self._own.set_addresses(addresses, self._now, self._wall))
+                    self._effects.append(Completed(id_))
+                case cmd.SendRaw() | cmd.RequestRaw():
+                    self._work.extend(self._connector.start(id_, command, self._peers, self._now))
+                case cmd.Shutdown(drain):
+                    if self._shutdown.request(id_, self._now + drain):
+                        self._work.append(req.Draining())
+                case _:
+                    self._tell(_COMMANDS[type(command)], CommandGiven(id_, command))
+        except MeshError as error:
+            self._effects.append(Completed(id_, error=error))
+
+    def _status(self) -> NodeStatus:
+        return NodeStatus(
+            ready=self.ready,
+            peers=self._peers.status(),
+            dht=self._dht.stats(),
+            pool=self._peers.pool_stats(),
+            procedures=self._rpc.procedures,
+            subscriptions=self._pubsub.patterns,
+        )

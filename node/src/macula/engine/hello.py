@@ -1,0 +1,52 @@
+"""The first message both ways, and what is checked of the other's."""
+
+from __future__ import annotations
+
+from macula.core.peer_record import PeerInfo, open_peer
+from macula.errors import ProtocolError
+from macula.identity import NodeId
+from macula.identity.names import ANY_REALM
+from macula.wire import codes
+from macula.wire.header import VERSION
+from macula.wire.messages import Hello
+
+CLOCK_SKEW = 300.0
+"""Seconds by which two nodes' wall clocks may differ."""
+
+
+def make_hello(info: PeerInfo) -> Hello:
+    """This node's hello; `info` is its own peer record."""
+    return Hello(VERSION, VERSION, (), info.realms, info.record.encoded)
+
+
+def check_hello(peer: NodeId, hello: Hello, realms: tuple[str, ...], wall: float) -> PeerInfo:
+    """The peer's verified record. Raises ProtocolError with the code to close with."""
+    if not hello.version_min <= VERSION <= hello.version_max:
+        raise ProtocolError(
+            codes.NO_COMMON_VERSION, f"speaks {hello.version_min} to {hello.version_max}, this node {VERSION}"
+        )
+    info = open_peer(hello.record)
+    if info.node != peer:
+        raise ProtocolError(codes.BAD_IDENTITY, f"hello carries the record of {info.node.short}")
+    if info.record.expires + CLOCK_SKEW < wall or info.record.not_before - CLOCK_SKEW > wall:
+        raise ProtocolError(codes.EXPIRED, "hello's record is not valid now; check both nodes' clocks")
+    if info.realms != hello.realms:
+        raise ProtocolError(codes.BAD_MESSAGE, "hello's realms differ from those of its record")
+    if not common_realm(hello.realms, realms):
+        raise ProtocolError(codes.NO_COMMON_REALM, f"serves {', '.join(hello.realms)}, this node {', '.join(realms)}")
+    return info
+
+
+def common_realm(theirs: tuple[str, ...], ours: tuple[str, ...]) -> bool:
+    """Whether two nodes have anything to say to each other."""
+    return ANY_REALM in theirs or ANY_REALM in ours or any(realm in ours for realm in theirs)
+
+
+def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
+    """Raises ProtocolError wrong_realm unless the realm a frame names, if any, is served on both sides."""
+    realm = getattr(message, "realm", None)
+    if realm is None:
+        return
+    for side, realms in (("its sender", theirs), ("this node", ours)):
+        if realm not in realms and ANY_REALM not in realms:
+            raise ProtocolError(codes.WRONG_REALM, f"frame of realm {realm}, which {side} does not serve")

@@ -1,0 +1,319 @@
+"""The connections of a node: hello, lanes and their credit, the pool, and what waits for a connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from macula.core.address import Address
+from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
+from macula.core.events import DialFailed, MessageReceived, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
+from macula.core.lanes import Lane
+from macula.core.peer_record import PeerInfo
+from macula.core.requests import (
+    Hold,
+    LearnPeer,
+    PeerDown,
+    PeerFound,
+    PeerUp,
+    Received,
+    Release,
+    SendFailed,
+    SendTo,
+)
+from macula.core.results import PeerStatus, PoolStatistics
+from macula.core.service import Action
+from macula.core.timers import Timers
+from macula.engine.dialer import DISCONNECTED, Dialer
+from macula.engine.hello import check_hello, check_realm, make_hello
+from macula.engine.notices import AddressFailed, AddressUp, Notice
+from macula.engine.pool import ConnectionPool
+from macula.engine.self_record import SelfRecord
+from macula.engine.settings import EngineSettings
+from macula.errors import ProtocolError
+from macula.identity import NodeId
+from macula.wire import codes
+from macula.wire.messages import Disconnect, Hello, Ping, Pong
+
+Outcome = Action | PeerUp | PeerDown | PeerSuspect | Received | SendFailed | Notice
+
+
+class _State(Enum):
+    GREETING = auto()
+    UP = auto()
+    CLOSING = auto()
+
+
+@dataclass(slots=True)
+class _Peer:
+    inbound: bool
+    address: Address
+    since: float
+    state: _State = _State.GREETING
+    dials: list[int] = field(default_factory=list)
+    info: PeerInfo | None = None
+    realms: tuple[str, ...] = ()
+    blocked: set[Lane] = field(default_factory=set)
+    waiting: deque[SendTo] = field(default_factory=deque)
+    queues: dict[Lane, deque[SendTo]] = field(default_factory=dict)
+
+
+class PeerTable:
+    """Every peer the transport is connected to. Services see a peer between PeerUp and PeerDown only."""
+
+    def __init__(
+        self, node_id: NodeId, settings: EngineSettings, own: SelfRecord, dialer: Dialer, tokens: Iterator[int]
+    ) -> None:
+        self._node_id = node_id
+        self._settings = settings
+        self._own = own
+        self._dialer = dialer
+        self._tokens = tokens
+        self._peers: dict[NodeId, _Peer] = {}
+        self._address_dials: set[int] = set()
+        self._hello_timers: Timers[NodeId] = Timers()
+        self._pool = ConnectionPool(settings.pool.max_size, settings.pool.idle_timeout)
+
+    # What services and the application ask for.
+
+    def send(self, request: SendTo, now: float) -> list[Outcome]:
+        """Send now, queue for a blocked lane or a connection under way, or have it dialed."""
+        if request.peer == self._node_id:
+            return _failed(request, DISCONNECTED, "the peer is this node itself")
+        self._pool.get(request.peer, now)
+        peer = self._peers.get(request.peer)
+        if peer is None:
+            return list(self._dialer.send(request, now))
+        if peer.state is not _State.UP:
+            return self._queue(peer.waiting, request)
+        return self._transmit(peer, request)
+
+    def hold(self, request: Hold | Release, now: float) -> None:
+        """Count a use of a connection."""
+        if isinstance(request, Hold):
+            self._pool.hold(request.peer)
+        else:
+            self._pool.release(request.peer, now)
+
+    def learn(self, request: LearnPeer) -> None:
+        """Keep an address for later."""
+        if request.info.node != self._node_id:
+            self._dialer.learn(request.info)
+
+    def dial_address(self, address: Address, expected: NodeId | None, timeout: float) -> tuple[int, Dial]:
+        """Connect to whoever answers there; the notice AddressUp or AddressFailed with the returned number follows."""
+        dial = next(self._tokens)
+        self._address_dials.add(dial)
+        return dial, Dial(dial, (address,), expected, timeout)
+
+    def refuse(self, peer: NodeId, code: str, reason: str) -> list[Outcome]:
+        """Close the connection of a peer that broke the protocol; others notice nothing."""
+        closing = self._close(peer, code, reason)
+        if not closing:
+            return []
+        fields = {"peer": peer.short, "code": code, "reason": reason}
+        return [Trace("peer.refused", fields, limit=f"refused {peer}"), *closing]
+
+    # What the transport tells.
+
+    def connected(self, event: PeerConnected, now: float) -> list[Outcome]:
+        """A connection is there: greet; nothing else goes out before the peer's hello."""
+        if event.dial is not None:
+            self._dialer.answered(event.dial)
+        if event.peer == self._node_id:
+            return [ClosePeer(event.peer, codes.DUPLICATE, "this is the node itself"), *self._failed_dial(event.dial)]
+        peer = self._peers.get(event.peer)
+        if peer is not None and not event.fresh:
+            return self._joined_dial(event, peer)
+        outcomes: list[Outcome] = []
+        if peer is not None and peer.state is _State.UP:
+            outcomes += self._down(event.peer, peer, codes.DUPLICATE, "replaced by a new connection")
+        new = self._peers[event.peer] = _Peer(event.dial is None, event.address, now)
+        if peer is not None:
+            new.waiting, new.dials = peer.waiting, peer.dials
+        if event.dial in self._address_dials and event.dial is not None:
+            new.dials.append(event.dial)
+        self._hello_timers.set(event.peer, now + self._settings.pool.hello_timeout)
+        if self._own.info is None:
+            raise RuntimeError("Engine.start() comes before the transport's first event")
+        outcomes.append(SendMessage(event.peer, Lane.CONTROL, make_hello(self._own.info)))
+        for evicted in self._pool.put(event.peer, now):
+            outcomes += self._close(evicted, codes.EVICTED, "made room for another connection")
+        return outcomes
+
+    def lost(self, event: PeerLost, now: float) -> list[Outcome]:
+        """The connection is gone."""
+        peer = self._peers.pop(event.peer, None)
+        if peer is None:
+            return []
+        self._pool.remove(event.peer)
+        self._hello_timers.cancel(event.peer)
+        if peer.state is _State.UP:
+            return self._down(event.peer, peer, event.code, event.reason)
+        reason = f"{event.code}: {event.reason}"
+        outcomes: list[Outcome] = [self._notice(dial, reason) for dial in peer.dials]
+        outcomes += self._dialer.refused(event.peer, reason, now)
+        for request in peer.waiting:
+            outcomes += self._dialer.send(request, now)
+        return outcomes
+
+    def dial_failed(self, event: DialFailed, now: float) -> list[Outcome]:
+        """Nobody answered, or the wrong one."""
+        if event.dial in self._address_dials:
+            return [self._notice(event.dial, event.reason)]
+        return list(self._dialer.dial_failed(event.dial, event.reason, now))
+
+    def found(self, event: PeerFound, now: float) -> list[Outcome]:
+        """The DHT answered a search for a peer."""
+        if event.info is not None:
+            self._dialer.learn(event.info)
+        return list(self._dialer.found(event.token, event.info, now))
+
+    def received(self, event: MessageReceived, now: float, wall: float) -> list[Outcome]:
+        """A message: hello first, then anything of a realm that both sides serve."""
+        peer = self._peers.get(event.peer)
+        if peer is None or peer.state is _State.CLOSING:
+            return []
+        self._pool.touch(event.peer, now)
+        try:
+            if peer.state is _State.GREETING:
+                return self._greeted(event, peer, wall)
+            check_realm(event.message, peer.realms, self._settings.realms)
+        except ProtocolError as error:
+            return self.refuse(event.peer, error.code, error.reason)
+        match event.message:
+            case Hello():
+                return self.refuse(event.peer, codes.UNEXPECTED, "a second hello")
+            case Disconnect():
+                return []
+            case Ping(request):
+                return [SendMessage(event.peer, Lane.CONTROL, Pong(request))]
+            case _:
+                return [Received(event.peer, event.message)]
+
+    def lane(self, event: SendBlocked | SendReady) -> list[Outcome]:
+        """The credit of a lane is used up, or there is some again."""
+        peer = self._peers.get(event.peer)
+        if peer is None:
+            return []
+        if isinstance(event, SendBlocked):
+            peer.blocked.add(event.lane)
+            return []
+        peer.blocked.discard(event.lane)
+        queue = peer.queues.pop(event.lane, ())
+        # All at once: the queue is bounded, and the transport blocks the lane again if it must.
+        return [SendMessage(event.peer, event.lane, request.message) for request in queue]
+
+    def suspect(self, event: PeerSuspect) -> list[Outcome]:
+        """The transport doubts a connection, or no longer."""
+        peer = self._peers.get(event.peer)
+        if peer is None or peer.state is not _State.UP:
+            return []
+        return [event]
+
+    def tick(self, now: float) -> list[Outcome]:
+        """Close what said no hello in time and what nobody used."""
+        outcomes: list[Outcome] = []
+        for peer in self._hello_timers.pop_due(now):
+            outcomes += self.refuse(peer, codes.UNEXPECTED, "no hello in time")
+        for peer in self._pool.pop_idle(now):
+            outcomes += self._close(peer, codes.IDLE, "not used")
+        return outcomes
+
+    def next_deadline(self) -> float | None:
+        """When to call tick next."""
+        deadlines = [at for at in (self._hello_timers.next(), self._pool.next_deadline()) if at is not None]
+        return min(deadlines, default=None)
+
+    # What others may look at.
+
+    def is_up(self, peer: NodeId) -> bool:
+        """Whether messages can be exchanged with the peer."""
+        known = self._peers.get(peer)
+        return known is not None and known.state is _State.UP
+
+    def connected_nodes(self) -> list[NodeId]:
+        """Every node the transport is connected to."""
+        return list(self._peers)
+
+    def status(self) -> tuple[PeerStatus, ...]:
+        """The peers that are up, in the order in which they connected."""
+        return tuple(
+            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since)
+            for node, peer in self._peers.items()
+            if peer.state is _State.UP and peer.info is not None
+        )
+
+    def pool_stats(self) -> PoolStatistics:
+        """Counts of the pool."""
+        return self._pool.stats()
+
+    def _greeted(self, event: MessageReceived, peer: _Peer, wall: float) -> list[Outcome]:
+        hello = event.message
+        if isinstance(hello, Disconnect):
+            return []
+        if not isinstance(hello, Hello):
+            raise ProtocolError(codes.UNEXPECTED, f"{type(hello).__name__} before hello")
+        info = check_hello(event.peer, hello, self._settings.realms, wall)
+        self._hello_timers.cancel(event.peer)
+        self._dialer.learn(info)
+        peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
+        waiting = [*self._dialer.connected(event.peer), *peer.waiting]
+        peer.waiting.clear()
+        outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound)]
+        outcomes += [self._notice(dial, None, event.peer) for dial in peer.dials]
+        peer.dials.clear()
+        return outcomes + [outcome for request in waiting for outcome in self._transmit(peer, request)]
+
+    def _transmit(self, peer: _Peer, request: SendTo) -> list[Outcome]:
+        if request.lane in peer.blocked or peer.queues.get(request.lane):
+            return self._queue(peer.queues.setdefault(request.lane, deque()), request)
+        return [SendMessage(request.peer, request.lane, request.message)]
+
+    def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
+        peer = self._peers.get(node)
+        if peer is None or peer.state is _State.CLOSING:
+            return []
+        was_up = peer.state is _State.UP
+        peer.state = _State.CLOSING
+        self._hello_timers.cancel(node)
+        self._pool.remove(node)
+        return [ClosePeer(node, code, reason), *(self._down(node, peer, code, reason) if was_up else ())]
+
+    def _down(self, node: NodeId, peer: _Peer, code: str, reason: str) -> list[Outcome]:
+        queued = [request for queue in peer.queues.values() for request in queue]
+        peer.queues.clear()
+        peer.blocked.clear()
+        outcomes: list[Outcome] = [PeerDown(node, code, reason)]
+        for request in queued:
+            outcomes += _failed(request, DISCONNECTED, reason)
+        return outcomes
+
+    def _queue(self, queue: deque[SendTo], request: SendTo) -> list[Outcome]:
+        if len(queue) < self._settings.pool.pending_messages:
+            queue.append(request)
+            return []
+        return _failed(request, codes.BUSY, "too many messages wait for this peer")
+
+    def _joined_dial(self, event: PeerConnected, peer: _Peer) -> list[Outcome]:
+        if event.dial is None or event.dial not in self._address_dials:
+            return []
+        if peer.state is _State.UP:
+            return [self._notice(event.dial, None, event.peer)]
+        peer.dials.append(event.dial)
+        return []
+
+    def _failed_dial(self, dial: int | None) -> list[Outcome]:
+        if dial is None or dial not in self._address_dials:
+            return []
+        return [self._notice(dial, "the address is this node's own")]
+
+    def _notice(self, dial: int, reason: str | None, peer: NodeId | None = None) -> Notice:
+        self._address_dials.discard(dial)
+        return AddressUp(dial, peer) if peer is not None else AddressFailed(dial, reason or "")
+
+
+def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:
+    return [] if request.token is None else [SendFailed(request.token, request.peer, code, reason)]

@@ -1,0 +1,53 @@
+"""This node's own peer record, renewed at half of its life."""
+
+from __future__ import annotations
+
+from macula.core.address import Address
+from macula.core.peer_record import PeerInfo, sign_peer
+from macula.core.requests import SelfChanged
+from macula.engine.settings import EngineSettings
+from macula.identity import Identity
+
+
+class SelfRecord:
+    """Holds the signed record that goes into every hello and into the DHT."""
+
+    def __init__(self, identity: Identity, settings: EngineSettings) -> None:
+        self._identity = identity
+        self._settings = settings
+        self._addresses: tuple[Address, ...] = ()
+        self._renew_at: float | None = None
+        self.info: PeerInfo | None = None
+
+    def set_addresses(self, addresses: tuple[Address, ...], now: float, wall: float) -> SelfChanged:
+        """The node is reachable at these addresses from now on."""
+        self._addresses = addresses
+        return self._sign(now, wall)
+
+    def tick(self, now: float, wall: float) -> SelfChanged | None:
+        """A renewed record when it is time."""
+        if self._renew_at is None or now < self._renew_at:
+            return None
+        return self._sign(now, wall)
+
+    def next_deadline(self) -> float | None:
+        """When to renew."""
+        return self._renew_at
+
+    def _sign(self, now: float, wall: float) -> SelfChanged:
+        settings = self._settings
+        previous = self.info.record.seq if self.info else 0
+        self.info = sign_peer(
+            self._identity,
+            addresses=self._addresses,
+            reachable=settings.reachable and bool(self._addresses),
+            name=settings.name,
+            mode=settings.mode.value,
+            realms=settings.realms,
+            wall=wall,
+            ttl=settings.record_ttl,
+            # Two records within one millisecond must still be told apart.
+            seq=max(int(wall * 1000), previous + 1),
+        )
+        self._renew_at = now + settings.record_ttl / 2
+        return SelfChanged(self.info)

@@ -1,0 +1,96 @@
+"""What an engine is told at its creation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from macula.core.address import Address
+from macula.dht.settings import DhtSettings
+from macula.identity import NodeId
+from macula.identity.names import ANY_REALM
+from macula.pubsub.settings import PubSubSettings
+from macula.relay.settings import RouteSettings
+from macula.rpc.settings import RpcSettings
+
+
+class Mode(StrEnum):
+    """What a node is for."""
+
+    BOOTSTRAP = "bootstrap"
+    """Has a known address, serves the DHT to every realm and is where others enter."""
+    GATEWAY = "gateway"
+    """Public; serves the DHT to every realm and forwards routed envelopes."""
+    EDGE = "edge"
+    """Runs the services of one realm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """A configured way into the mesh: an address (a DNS name may be its host) and, if known, who must answer there."""
+
+    address: Address
+    expected: NodeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Connections and how long they are kept."""
+
+    max_size: int = 1000
+    """Most connections; the least recently used one that is not in use makes room."""
+    idle_timeout: float = 300.0
+    """Seconds after which a connection that nobody used is closed."""
+    dial_timeout: float = 3.0
+    """Seconds for one handshake (DESIGN section 3)."""
+    hello_timeout: float = 5.0
+    """Seconds from the handshake to the peer's hello."""
+    dial_backoff: float = 5.0
+    """Seconds for which a node that could not be dialed is not dialed again."""
+    pending_messages: int = 256
+    """Most messages that wait for one peer's connection, or for one blocked lane."""
+    address_book: int = 4096
+    """Most peer records kept for dialing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectSettings:
+    """How a lost bootstrap is sought."""
+
+    enabled: bool = True
+    interval: float = 5.0
+    """Seconds before the second attempt; doubled at each one up to `max_interval`, times 0.5 to 1.5."""
+    max_interval: float = 60.0
+    max_attempts: int = 0
+    """Attempts in a row before it is given up; 0 means never."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """One node."""
+
+    mode: Mode
+    name: str
+    realm: str
+    """Where this node's own procedures and topics live."""
+    reachable: bool = True
+    """Whether others can connect to this node's addresses."""
+    bootstraps: tuple[Bootstrap, ...] = ()
+    record_ttl: int = 300
+    """Seconds that a record of this node lives without being renewed."""
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    reconnect: ReconnectSettings = field(default_factory=ReconnectSettings)
+    dht: DhtSettings = field(default_factory=DhtSettings)
+    rpc: RpcSettings = field(default_factory=RpcSettings)
+    pubsub: PubSubSettings = field(default_factory=PubSubSettings)
+    route: RouteSettings = field(default_factory=RouteSettings)
+
+    @property
+    def realms(self) -> tuple[str, ...]:
+        """The realms whose frames this node accepts."""
+        return (self.realm,) if self.mode is Mode.EDGE else (ANY_REALM,)
+
+    @property
+    def forwards(self) -> bool:
+        """Whether this node passes on envelopes of others."""
+        return self.mode is not Mode.EDGE

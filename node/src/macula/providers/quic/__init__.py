@@ -1,0 +1,6 @@
+"""QUIC: a sans-IO endpoint over aioquic's connections, and a thin driver that gives it a UDP socket."""
+
+from macula.providers.quic.endpoint import Endpoint
+from macula.providers.quic.settings import QuicSettings
+
+__all__ = ["Endpoint", "QuicSettings"]

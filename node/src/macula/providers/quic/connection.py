@@ -1,0 +1,353 @@
+"""One connection to one peer: a QuicConnection, its lanes, its path and its deadlines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from aioquic.quic import events as quic_events
+
+from macula.core.address import Address
+from macula.core.lanes import Lane
+from macula.errors import IdentityError, ProtocolError
+from macula.identity import NodeId
+from macula.providers.quic.certificate import read_certificate
+from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
+from macula.providers.quic.dialing import Attempt
+from macula.providers.quic.lanes import CONTINUES, InboundLanes, Outbound
+from macula.providers.quic.path import Path
+from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
+from macula.wire import Decoded, codes
+
+
+class State(Enum):
+    """What a connection is there for."""
+
+    HANDSHAKE = auto()
+    """Not proven yet; or inbound, and the client has not shown that it accepts us by opening a lane."""
+    ACTIVE = auto()
+    """The connection of its peer."""
+    LAME = auto()
+    """The loser of two: still receives what was sent on it."""
+    LEAVING = auto()
+    """Closing: waits for what was sent to be acknowledged."""
+    OVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The handshake is complete and the peer's identity known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The peer opened a lane."""
+
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A message came."""
+
+    lane: Lane
+    decoded: Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEnded:
+    """The peer ended a lane, to go on with it on another connection."""
+
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A lane is blocked, or takes messages again."""
+
+    lane: Lane
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The peer became suspect, or is no longer."""
+
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over."""
+
+    closing: Closing
+
+
+Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Ended
+
+
+class Connection:
+    """Call `flush` after every other call, then read `take_notes` and `deadline`. Never raises on what a peer did."""
+
+    def __init__(
+        self, number: int, quic: TunedConnection, path: Path, settings: QuicSettings, handshake_at: float
+    ) -> None:
+        """`handshake_at` is when the handshake must be over, in `now`."""
+        self.number = number
+        self.path = path
+        self.state = State.HANDSHAKE
+        self.is_client = quic.configuration.is_client
+        self.attempt: Attempt | None = None
+        self.peer: NodeId | None = None
+        self.instance = 0
+        self.suspect = False
+        self.farewell: tuple[tuple[bytes, Address], ...] = ()
+        self.cids: dict[bytes, None] = {quic.host_cid: None}
+        self.inbound = InboundLanes(settings.lane_window)
+        self._quic = quic
+        self._settings = settings
+        self._outbound: dict[Lane, Outbound] = {}
+        self._notes: list[Note] = []
+        self._closing: Closing | None = None
+        self._state_at: float | None = handshake_at
+        self._hold_at: float | None = None
+        self._keep_alive_at: float | None = None
+
+    @property
+    def rtt(self) -> float:
+        """Smoothed round-trip time in seconds."""
+        return self._quic.rtt
+
+    @property
+    def over(self) -> bool:
+        """Whether the connection is closed: nothing more can be done with it."""
+        return self.state is State.OVER
+
+    @property
+    def started(self) -> bool:
+        """Whether any packet of the peer could be decrypted."""
+        return self._quic.started
+
+    def connect(self, now: float) -> None:
+        """Start the handshake as a client."""
+        self._quic.connect(VIRTUAL_ADDRESS, now)
+
+    def receive(self, data: bytes, source: Address, now: float, ttl: int | None) -> None:
+        """A datagram with one of this connection's ids came."""
+        quic = self._quic
+        proofs = quic.proofs
+        self.path.received(source, len(data), ttl)
+        try:
+            quic.receive_datagram(data, VIRTUAL_ADDRESS, now)
+            if quic.proofs != proofs:
+                self.path.answered(source)
+                self._heard(now)
+            self._pump(now)
+        except ProtocolError as error:
+            self.close(Closing(error.code, error.reason))
+        except Exception as error:  # noqa: BLE001 - a fault of the library must cost one connection, not the node
+            self._break(error)
+
+    def handle_timer(self, now: float) -> list[tuple[bytes, Address]]:
+        """A deadline has come. Returns first flights to further addresses of a dial."""
+        if self._state_at is not None and now >= self._state_at:
+            self._state_at = None
+            self._time_is_up()
+        if self._hold_at is not None and now >= self._hold_at:
+            self._hold_at = None
+            for lane in Lane:
+                self.release(lane)
+        if self._keep_alive_at is not None and now >= self._keep_alive_at:
+            self._keep_alive_at = now + self._settings.keep_alive
+            self._quic.send_ping(0)
+        try:
+            timer = self._quic.get_timer()
+            if timer is not None and now >= timer:
+                self._quic.handle_timer(now)
+        except Exception as error:  # noqa: BLE001 - as in receive
+            self._break(error)
+        return self.path.start_next(now)
+
+    def deadline(self) -> float | None:
+        """When to call handle_timer next."""
+        if self.state is State.OVER:
+            return None
+        deadlines = (self._quic.get_timer(), self._state_at, self._hold_at, self._keep_alive_at, self.path.next_start)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def flush(self, now: float) -> list[tuple[bytes, Address]]:
+        """The datagrams to send now. If they close the connection they are kept as its `farewell`."""
+        if self.over:
+            return []
+        if self.state is State.LEAVING and self._closing is not None and not self._unacknowledged():
+            self.close(self._closing)
+        out: list[tuple[bytes, Address]] = []
+        try:
+            for data, _ in self._quic.datagrams_to_send(now):
+                out += self.path.route(data)
+            self._collect_ids()
+        except Exception as error:  # noqa: BLE001 - as in receive
+            self._break(error)
+        self._check_credit()
+        if self._quic.end is not None and not self.over:
+            self.farewell = tuple(out)
+            self._over(self._closing or self._end_of(self._quic.end))
+        return out
+
+    def take_notes(self) -> list[Note]:
+        """What has happened since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def activate(self, *, continues: bool, now: float) -> None:
+        """Become the peer's connection: open the lanes, as new ones or as those of another connection."""
+        self.state = State.ACTIVE
+        self._state_at = None
+        self._keep_alive_at = now + self._settings.keep_alive
+        for lane in Lane:
+            stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
+            self._outbound[lane] = Outbound(stream_id)
+            self._quic.send_stream_data(stream_id, bytes([lane | CONTINUES if continues else lane]))
+
+    def retire(self, now: float) -> None:
+        """Become a lame duck: end the lanes that were opened, go on receiving for a while."""
+        self.state = State.LAME
+        self._keep_alive_at = None
+        self._state_at = now + self._settings.lame_duck_time
+        self._end_lanes()
+
+    def send(self, lane: Lane, frame: bytes) -> None:
+        """Write a frame to a lane. It goes out even if the lane becomes blocked by it."""
+        outbound = self._outbound[lane]
+        self._quic.send_stream_data(outbound.stream_id, frame)
+        if not outbound.blocked and self._quic.buffered(outbound.stream_id) > self._settings.high_water:
+            outbound.blocked = True
+            self._notes.append(Credit(lane, True))
+
+    def release(self, lane: Lane) -> None:
+        """The peer has ended this lane on the other connection: deliver what waited for that."""
+        try:
+            decoded = self.inbound.release(lane)
+        except ProtocolError as error:
+            self.close(Closing(error.code, error.reason))
+            return
+        self._notes += [Got(lane, item) for item in decoded]
+        self._grant()
+
+    def pause(self, lane: Lane, paused: bool) -> None:
+        """Stop or go on opening the peer's window on a lane."""
+        self.inbound.pause(lane, paused)
+        self._grant()
+
+    def leave(self, closing: Closing, now: float) -> None:
+        """Close once everything sent is acknowledged, or after close_timeout."""
+        self.state = State.LEAVING
+        self._closing = closing
+        self._state_at = now + self._settings.close_timeout
+        self._keep_alive_at = None
+
+    def close(self, closing: Closing) -> None:
+        """Close now: the next flush tells the peer."""
+        if self._closing is None:
+            self._closing = closing
+        self._quic.close(error_code=APPLICATION_CODE, reason_phrase=encode_phrase(self._closing))
+
+    def switch_path(self, address: Address) -> None:
+        """Send everything to another address of the peer from now on."""
+        self.path.switch(address)
+        self._quic.reset_path()
+
+    def blocked_lanes(self) -> list[Lane]:
+        """Lanes that are over their credit."""
+        return [lane for lane, outbound in self._outbound.items() if outbound.blocked]
+
+    def _heard(self, now: float) -> None:
+        if self.state is State.ACTIVE:
+            self._keep_alive_at = now + self._settings.keep_alive
+
+    def _pump(self, now: float) -> None:
+        while (event := self._quic.next_event()) is not None:
+            match event:
+                case quic_events.HandshakeCompleted():
+                    self._prove()
+                case quic_events.StreamDataReceived(data, end_stream, stream_id):
+                    self._stream(stream_id, data, end_stream, now)
+                case quic_events.StreamReset() | quic_events.StopSendingReceived():
+                    raise ProtocolError(codes.UNEXPECTED, "lanes are never reset")
+                case quic_events.ConnectionIdIssued(connection_id):
+                    self.cids[connection_id] = None
+                case quic_events.ConnectionIdRetired(connection_id):
+                    self.cids.pop(connection_id, None)
+        self._grant()
+
+    def _collect_ids(self) -> None:
+        # Only ids are issued while datagrams are built; they must be known before the first answer to them.
+        while (event := self._quic.next_event()) is not None:
+            if isinstance(event, quic_events.ConnectionIdIssued):
+                self.cids[event.connection_id] = None
+
+    def _prove(self) -> None:
+        try:
+            self.peer, self.instance = read_certificate(self._quic.peer_certificate)
+        except IdentityError as error:
+            self.close(Closing(codes.BAD_IDENTITY, str(error)))
+            return
+        self.path.settle()
+        self._notes.append(Proved())
+
+    def _stream(self, stream_id: int, data: bytes, end: bool, now: float) -> None:
+        if self.state in (State.LEAVING, State.OVER) or self.peer is None or self._closing is not None:
+            return
+        fresh = not self.inbound.knows(stream_id)
+        lane, decoded = self.inbound.feed(stream_id, data, end)
+        if fresh:
+            self._notes.append(Opened(lane))
+            if self.inbound.continues and self._hold_at is None:
+                self._hold_at = now + self._settings.lame_duck_time
+        self._notes += [Got(lane, item) for item in decoded]
+        if end:
+            self._notes.append(LaneEnded(lane))
+
+    def _grant(self) -> None:
+        grants = self.inbound.grants()
+        limit = self.inbound.connection_limit if grants else 0
+        for stream_id, stream_limit in grants:
+            self._quic.grant(stream_id, stream_limit, limit)
+
+    def _end_lanes(self) -> None:
+        for outbound in self._outbound.values():
+            self._quic.send_stream_data(outbound.stream_id, b"", end_stream=True)
+
+    def _unacknowledged(self) -> bool:
+        return any(self._quic.buffered(outbound.stream_id) for outbound in self._outbound.values())
+
+    def _time_is_up(self) -> None:
+        match self.state:
+            case State.HANDSHAKE:
+                self.close(Closing(LOST, "no answer in time"))
+            case State.LAME:
+                self.close(Closing(codes.DUPLICATE, "the other connection stays"))
+            case State.LEAVING if self._closing is not None:
+                self.close(self._closing)
+
+    def _check_credit(self) -> None:
+        for lane, outbound in self._outbound.items():
+            if outbound.blocked and self._quic.buffered(outbound.stream_id) <= self._settings.low_water:
+                outbound.blocked = False
+                self._notes.append(Credit(lane, False))
+        suspect = self._quic.probe_timeouts >= self._settings.suspect_timeouts
+        if suspect != self.suspect and self.state is State.ACTIVE:
+            self.suspect = suspect
+            self._notes.append(Doubt(suspect))
+
+    def _end_of(self, end: quic_events.ConnectionTerminated) -> Closing:
+        return Closing(LOST, end.reason_phrase.lower()) if self._quic.expired else decode_end(end)
+
+    def _break(self, error: Exception) -> None:
+        if self.state is not State.OVER:
+            self._over(Closing(TRANSPORT_ERROR, f"{type(error).__name__}: {error}"))
+
+    def _over(self, closing: Closing) -> None:
+        self.state = State.OVER
+        self._notes.append(Ended(closing))

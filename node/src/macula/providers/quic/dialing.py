@@ -1,0 +1,34 @@
+"""A dial on its way to an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from macula.core.address import Address
+from macula.identity import NodeId
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One Dial effect: what is still to be tried, and what came of the rest."""
+
+    dial: int
+    addresses: tuple[Address, ...]
+    expected: NodeId | None
+    deadline: float
+    failures: list[str] = field(default_factory=list)
+
+    def failed(self, address: Address, reason: str) -> None:
+        """An address answered and was of no use: it is not tried again."""
+        self.failures.append(f"{address}: {reason}")
+        self.addresses = tuple(other for other in self.addresses if other != address)
+
+    def unanswered(self, addresses: tuple[Address, ...], reason: str) -> None:
+        """Time is up: nothing is left to be tried."""
+        self.failures += [f"{address}: {reason}" for address in addresses]
+        self.addresses = ()
+
+    @property
+    def reason(self) -> str:
+        """Why the dial failed."""
+        return "; ".join(self.failures) or "no usable address"

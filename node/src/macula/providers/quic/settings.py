@@ -1,0 +1,86 @@
+"""Settings of the QUIC transport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from macula.errors import ConfigError
+
+SMALLEST_DATAGRAM = 1200
+"""Every QUIC path carries datagrams of this size (RFC 9000, section 14)."""
+LARGEST_DATAGRAM = 65527
+
+
+@dataclass(frozen=True, slots=True)
+class QuicSettings:
+    """All sizes are in bytes, all times in seconds. Raises ConfigError for a value out of range."""
+
+    alpn: str = "macula"
+    """Application protocol that both sides must name (RFC 7301)."""
+    max_datagram_size: int = SMALLEST_DATAGRAM
+    """Largest UDP payload sent, 1200 to 65527. More is faster, but every path must carry it."""
+    lane_window: int = 1 << 20
+    """What a peer may send on a lane before it is consumed; the connection's window is that of all lanes together."""
+    high_water: int = 1 << 20
+    """A lane with more than this unacknowledged answers SendBlocked."""
+    low_water: int = 1 << 19
+    """A blocked lane with no more than this unacknowledged answers SendReady."""
+    idle_timeout: float = 60.0
+    """A connection on which nothing arrives for this long is lost."""
+    keep_alive: float = 20.0
+    """A connection on which nothing arrives for this long is pinged; below the 30 s after which NATs forget."""
+    handshake_timeout: float = 10.0
+    """How long a peer that dialed may take to prove itself. Outgoing dials have their own timeout."""
+    close_timeout: float = 1.0
+    """How long a closing connection waits for what was sent to be acknowledged."""
+    lame_duck_time: float = 5.0
+    """How long the loser of two connections to one peer still receives."""
+    linger_time: float = 3.0
+    """How long the connection ids of a closed connection are kept, to tell late packets from new ones."""
+    dial_stagger: float = 0.05
+    """Time between the first flights to the addresses of one dial."""
+    max_dial_addresses: int = 8
+    """Addresses tried by one dial; the rest is left out."""
+    initial_rtt: float = 0.1
+    """Round-trip time assumed before the first measurement; the first retransmission comes after twice this."""
+    suspect_timeouts: int = 3
+    """Probe time-outs without an acknowledgement after which a peer is suspect."""
+    retry_threshold: int = 64
+    """Inbound handshakes under way above which a client must prove its address first (RFC 9000, section 8.1.2)."""
+    max_half_open: int = 512
+    """Inbound handshakes under way above which new ones are dropped."""
+    initial_rate: float = 50.0
+    """Inbound handshakes per second that one /24 (IPv4) or /56 (IPv6) may leave unfinished."""
+    initial_burst: int = 128
+    """Inbound handshakes that one /24 or /56 may leave unfinished at once."""
+    socket_buffer: int = 4 << 20
+    """Receive and send buffer asked of the operating system, which may give less."""
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_DATAGRAM <= self.max_datagram_size <= LARGEST_DATAGRAM:
+            raise ConfigError("max_datagram_size", f"must be {SMALLEST_DATAGRAM} to {LARGEST_DATAGRAM}")
+        if not 0 <= self.low_water < self.high_water:
+            raise ConfigError("low_water", "must be at least 0 and below high_water")
+        if not 0 < self.keep_alive < self.idle_timeout:
+            raise ConfigError("keep_alive", "must be above 0 and below idle_timeout")
+        if not 0 < self.retry_threshold <= self.max_half_open:
+            raise ConfigError("retry_threshold", "must be above 0 and not above max_half_open")
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise ConfigError(name, "must be above 0")
+
+
+_POSITIVE = (
+    "lane_window",
+    "handshake_timeout",
+    "close_timeout",
+    "lame_duck_time",
+    "linger_time",
+    "dial_stagger",
+    "max_dial_addresses",
+    "initial_rtt",
+    "suspect_timeouts",
+    "initial_rate",
+    "initial_burst",
+    "socket_buffer",
+)

@@ -1,0 +1,184 @@
+"""aioquic's connection with what a mesh needs of it, and every private part of it that we touch, in one place.
+
+What differs: both sides show an Ed25519 certificate, windows follow what was consumed instead of doubling, streams are
+limited to the lanes, and congestion state can be reset when the path below changes. aioquic takes connection ids, keys
+and nonces from the operating system's randomness, so bytes on the wire differ from run to run whatever the seed.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.congestion.base import create_congestion_control
+from aioquic.quic.connection import (
+    CONNECTION_LIMIT_FRAME_CAPACITY,
+    MAX_STREAM_DATA_FRAME_CAPACITY,
+    QuicConnection,
+    QuicConnectionState,
+    QuicReceiveContext,
+)
+from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.packet import QuicFrameType, QuicProtocolVersion
+from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.quic.recovery import QuicPacketPacer, QuicPacketSpace
+from aioquic.quic.stream import QuicStream
+from aioquic.tls import Epoch, SignatureAlgorithm
+from cryptography import x509
+
+from macula.core.lanes import Lane
+from macula.identity import Identity
+from macula.providers.quic.settings import QuicSettings
+
+# What goes wrong is reported as events; aioquic's warnings would let any peer write to our log.
+logging.getLogger("quic").setLevel(logging.CRITICAL)
+
+CID_LENGTH = 8
+VERSIONS = (int(QuicProtocolVersion.VERSION_1),)
+VIRTUAL_ADDRESS = ("peer", 1)
+"""The only peer address that aioquic sees. Which real path carries the packets is chosen below it; aioquic's client
+would drop datagrams from any other server address than the one it dialed."""
+
+
+def make_configuration(
+    identity: Identity, certificate: x509.Certificate, settings: QuicSettings, *, is_client: bool
+) -> QuicConfiguration:
+    """The configuration of all connections of one role. Certificates are checked by us, after the handshake."""
+    configuration = QuicConfiguration(
+        is_client=is_client,
+        alpn_protocols=[settings.alpn],
+        connection_id_length=CID_LENGTH,
+        idle_timeout=settings.idle_timeout,
+        initial_rtt=settings.initial_rtt,
+        max_data=settings.lane_window * len(Lane),
+        max_datagram_size=settings.max_datagram_size,
+        max_stream_data=settings.lane_window,
+        supported_versions=list(VERSIONS),
+        verify_mode=ssl.CERT_NONE,
+    )
+    configuration.certificate = certificate
+    configuration.private_key = identity.private_key
+    return configuration
+
+
+class TunedConnection(QuicConnection):
+    """A QuicConnection of the mesh. Use its public methods as in aioquic, with VIRTUAL_ADDRESS as the address."""
+
+    def __init__(
+        self,
+        configuration: QuicConfiguration,
+        original_destination_connection_id: bytes | None = None,
+        retry_source_connection_id: bytes | None = None,
+    ) -> None:
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=original_destination_connection_id,
+            retry_source_connection_id=retry_source_connection_id,
+        )
+        for limit, streams in ((self._local_max_streams_bidi, 0), (self._local_max_streams_uni, len(Lane))):
+            limit.value = limit.sent = streams
+        self.proofs = 0
+        """Packets received that only the peer can have made: those after the Initial ones, whose keys are public."""
+
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """What the peer showed; TLS has verified that it holds the key once the handshake is complete."""
+        return self.tls._peer_certificate
+
+    @property
+    def started(self) -> bool:
+        """Whether any packet of the peer could be decrypted."""
+        return self._state is not QuicConnectionState.FIRSTFLIGHT
+
+    @property
+    def end(self) -> ConnectionTerminated | None:
+        """Why the connection is over; known before aioquic's event, which comes after the closing period."""
+        return self._close_event
+
+    @property
+    def expired(self) -> bool:
+        """Whether the connection ended without a word: by the idle timeout."""
+        return self._state is QuicConnectionState.TERMINATED
+
+    @property
+    def probe_timeouts(self) -> int:
+        """Probe time-outs in a row without an acknowledgement (RFC 9002, section 6.2)."""
+        return self._loss._pto_count
+
+    @property
+    def rtt(self) -> float:
+        """Smoothed round-trip time in seconds; the configured initial one before the first measurement."""
+        loss = self._loss
+        return loss._rtt_smoothed if loss._rtt_initialized else loss._rtt_initial
+
+    @property
+    def congestion_window(self) -> int:
+        """Bytes that may be in flight."""
+        return self._loss.congestion_window
+
+    def buffered(self, stream_id: int) -> int:
+        """Bytes written to a stream that the peer has not acknowledged."""
+        stream = self._streams.get(stream_id)
+        return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
+
+    def grant(self, stream_id: int, stream_limit: int, connection_limit: int) -> None:
+        """Let the peer send up to these offsets; announced with the next packet. Limits never shrink."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.max_stream_data_local = max(stream.max_stream_data_local, stream_limit)
+        self._local_max_data.value = max(self._local_max_data.value, connection_limit)
+
+    def reset_path(self) -> None:
+        """Forget the congestion window and round-trip time of the path so far, as RFC 9000, section 9.4 asks.
+
+        Packets in flight no longer count towards congestion; the ping makes the new path's first measurement.
+        """
+        loss = self._loss
+        for space in loss.spaces:
+            for packet in space.sent_packets.values():
+                packet.in_flight = False
+        size = self._max_datagram_size
+        loss._cc = create_congestion_control(self._configuration.congestion_control_algorithm, max_datagram_size=size)
+        loss._pacer = QuicPacketPacer(max_datagram_size=size)
+        loss._pto_count = 0
+        loss._rtt_initialized = False
+        loss._rtt_min = float("inf")
+        self.send_ping(0)
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        self.tls._signature_algorithms = [SignatureAlgorithm.ED25519]
+        if not self._is_client:
+            self.tls._request_client_certificate = True
+
+    def _payload_received(
+        self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False
+    ) -> tuple[bool, bool]:
+        if context.epoch is not Epoch.INITIAL:
+            self.proofs += 1
+        return super()._payload_received(context, plain, crypto_frame_required=crypto_frame_required)
+
+    def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
+        limit = self._local_max_data
+        if limit.sent != limit.value:
+            buffer = builder.start_frame(
+                limit.frame_type,
+                capacity=CONNECTION_LIMIT_FRAME_CAPACITY,
+                handler=self._on_connection_limit_delivery,
+                handler_args=(limit,),
+            )
+            buffer.push_uint_var(limit.value)
+            limit.sent = limit.value
+
+    def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
+        if stream.max_stream_data_local_sent != stream.max_stream_data_local and not stream.receiver.is_finished:
+            buffer = builder.start_frame(
+                QuicFrameType.MAX_STREAM_DATA,
+                capacity=MAX_STREAM_DATA_FRAME_CAPACITY,
+                handler=self._on_max_stream_data_delivery,
+                handler_args=(stream,),
+            )
+            buffer.push_uint_var(stream.stream_id or 0)
+            buffer.push_uint_var(stream.max_stream_data_local)
+            stream.max_stream_data_local_sent = stream.max_stream_data_local

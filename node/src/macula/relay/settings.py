@@ -1,0 +1,41 @@
+"""The limits of the envelope router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from macula.errors import ConfigError
+from macula.wire.values import MAX_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """Limits on routed envelopes. Raises ConfigError naming a field that is out of range."""
+
+    max_hops: int = 10
+    """How often an envelope may be forwarded, 0 to 63; see relay.service for what a hop is."""
+    max_payload: int = MAX_VALUE
+    """Most bytes of a sealed payload; sealing adds about 700 bytes to the message."""
+    rate: float = 500.0
+    """Envelopes per second taken from one peer, in the long run."""
+    burst: float = 1000.0
+    """Envelopes taken from one peer at once."""
+    byte_rate: float = 2.0 * 1024 * 1024
+    """Bytes of payload per second taken from one peer, in the long run."""
+    byte_burst: float = 8.0 * 1024 * 1024
+    """Bytes of payload taken from one peer at once."""
+    remembered: int = 8192
+    """Envelopes remembered for each purpose (sent, forwarded, opened): against repeats, and to lead errors back."""
+    memory: float = 60.0
+    """Seconds for which an envelope is remembered."""
+
+    def __post_init__(self) -> None:
+        # At most 63, because the list of visited nodes, with the source, has at most 64 elements.
+        if not 0 <= self.max_hops <= 63:
+            raise ConfigError("max_hops", f"must be 0 to 63, is {self.max_hops}")
+        # At most MAX_VALUE, because a frame must hold the payload and the longest header fields.
+        if not 1 <= self.max_payload <= MAX_VALUE:
+            raise ConfigError("max_payload", f"must be 1 to {MAX_VALUE} bytes, is {self.max_payload}")
+        for field in ("rate", "burst", "byte_rate", "byte_burst", "remembered", "memory"):
+            if getattr(self, field) <= 0:
+                raise ConfigError(field, f"must be above 0, is {getattr(self, field)}")

@@ -1,0 +1,1 @@
+"""Remote procedure calls: finding providers, calling them, and handling what others call."""

@@ -1,0 +1,265 @@
+"""Calls of this node: each goes to one provider at a time, until one of them answers or the deadline passes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from macula.core.commands import CallProcedure
+from macula.core.effects import Completed, Trace
+from macula.core.events import PeerSuspect
+from macula.core.lanes import Lane
+from macula.core.requests import Hold, PeerDown, Received, RecordsFound, Release, SendFailed, SendTo
+from macula.core.results import CallResult
+from macula.core.service import Action
+from macula.core.timers import Timers
+from macula.errors import (
+    ArgumentError,
+    Busy,
+    CallError,
+    Cancelled,
+    Disconnected,
+    MaxHopsExceeded,
+    NotFound,
+    Timeout,
+    call_error,
+)
+from macula.identity import NodeId
+from macula.identity.names import check_name
+from macula.rpc.balance import Balancer
+from macula.rpc.discovery import Discovery
+from macula.rpc.settings import RpcSettings
+from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.values import MAX_VALUE
+
+_NOT_RUN: tuple[type[CallError], ...] = (NotFound, Busy, MaxHopsExceeded, Disconnected)
+"""Why a provider did not run a call; with no provider left, the last of these that was met is the call's error."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call in flight. Without a provider it waits for a lookup; `token` and `sent` are of the attempt under way.
+    `stale`: a known provider turned out to be none."""
+
+    command: int
+    call_id: bytes
+    request: CallProcedure
+    started: float
+    deadline: float
+    searched: bool = False
+    stale: bool = False
+    provider: NodeId | None = None
+    idempotent: bool = False
+    token: int = 0
+    sent: float = 0.0
+    tried: set[NodeId] = field(default_factory=set)
+    failure: CallError | None = None
+
+
+class Caller:
+    """Outgoing calls.
+
+    A call keeps its id over all attempts and tries no provider twice, so that a provider can run it at most once. It
+    goes on to the next provider if it was not run for certain, or if its procedure is idempotent there.
+    """
+
+    def __init__(
+        self,
+        settings: RpcSettings,
+        realm: str,
+        local: tuple[NodeId, Mapping[str, bool]],
+        rng: random.Random,
+        tokens: Iterator[int],
+    ) -> None:
+        """`local` is this node and, by procedure, whether what it advertises now is idempotent."""
+        self._settings = settings
+        self._realm = realm
+        self._node_id, self._advertised = local
+        self._rng = rng
+        self._tokens = tokens
+        self._balancer = Balancer(settings, rng)
+        self._discovery = Discovery(settings, realm, tokens)
+        self._timers: Timers[int] = Timers()
+        self._calls: dict[int, _Call] = {}
+        self._by_id: dict[bytes, _Call] = {}
+        self._by_token: dict[int, _Call] = {}
+        self._waiting: dict[int, _Call] = {}
+
+    def __len__(self) -> int:
+        """Calls in flight."""
+        return len(self._calls)
+
+    def next_deadline(self) -> float | None:
+        """When to call expire."""
+        return self._timers.next()
+
+    def check(self, request: CallProcedure) -> None:
+        """Raises ArgumentError for a request that is wrong, Busy if there are too many calls."""
+        check_name("procedure", request.procedure)
+        if not 0 < request.timeout <= self._settings.max_timeout:
+            most = self._settings.max_timeout
+            raise ArgumentError("timeout", f"must be above 0 and at most {most:g} s, is {request.timeout}")
+        if len(request.args) > MAX_VALUE:
+            raise ArgumentError("args", f"must have at most {MAX_VALUE} bytes when encoded, has {len(request.args)}")
+        if len(self._calls) >= self._settings.max_calls:
+            raise Busy(f"{self._settings.max_calls} calls of this node are in flight, the most that is allowed")
+
+    def start(self, command: int, request: CallProcedure, now: float) -> list[Action]:
+        """A call that passed check."""
+        call = _Call(command, self._rng.randbytes(16), request, now, now + request.timeout)
+        self._calls[command] = self._by_id[call.call_id] = call
+        self._timers.set(command, call.deadline)
+        return [Trace("call.start", {"procedure": request.procedure}), *self._advance(call, now)]
+
+    def cancel(self, command: int, now: float) -> list[Action]:
+        """Give up a call; one that ended before is left alone."""
+        call = self._calls.get(command)
+        if call is None:
+            return []
+        return [*self._withdraw(call), *self._finish(call, now, Cancelled("the caller cancelled the call"))]
+
+    def expire(self, now: float) -> list[Action]:
+        """End the calls whose deadline has come."""
+        actions: list[Action] = []
+        for command in self._timers.pop_due(now):
+            call = self._calls[command]
+            actions += self._withdraw(call)
+            if call.provider is not None:
+                self._balancer.observe(call.provider, now - call.sent, now)
+            reason = f"{call.request.procedure} gave no answer within {call.request.timeout:g} s"
+            actions += self._finish(call, now, Timeout(reason))
+        return actions
+
+    def found(self, event: RecordsFound, now: float, wall: float) -> list[Action]:
+        """A lookup was answered: the calls that wait for it go on."""
+        procedure = self._discovery.found(event.token, event.records, now, wall)
+        actions: list[Action] = []
+        for call in [call for call in self._waiting.values() if call.request.procedure == procedure]:
+            del self._waiting[call.command]
+            actions += self._advance(call, now)
+        return actions
+
+    def replied(self, event: Received, reply: Reply, now: float) -> list[Action]:
+        """A provider answered, or somebody who was not asked."""
+        call = self._by_id.get(reply.call_id)
+        if call is None or call.provider != event.peer:
+            fields = {"peer": event.peer.short, "call": reply.call_id.hex()}
+            return [Trace("call.unexpected_reply", fields, limit=f"call.unexpected_reply {event.peer}")]
+        if reply.error == Busy.code:
+            return self._retry(call, Busy(reply.reason), now)
+        if reply.error == NotFound.code:
+            self._forget(call, event.peer)
+            return self._retry(call, NotFound(reply.reason), now)
+        latency = now - call.sent
+        self._balancer.observe(event.peer, latency, now)
+        if reply.error:
+            return self._finish(call, now, call_error(reply.error, reply.reason))
+        return self._finish(call, now, CallResult(reply.result, event.peer, event.hops, latency))
+
+    def send_failed(self, event: SendFailed, now: float) -> list[Action]:
+        """An attempt did not reach its provider, so it was not run."""
+        call = self._by_token.get(event.token)
+        if call is None:
+            return []
+        if event.code == Busy.code:
+            return self._retry(call, Busy(event.reason), now)
+        self._forget(call, event.peer)
+        self._balancer.failed(event.peer, now)
+        if event.code == MaxHopsExceeded.code:
+            return self._retry(call, MaxHopsExceeded(event.reason), now)
+        return self._retry(call, Disconnected(f"{event.code}: {event.reason}"), now)
+
+    def peer_up(self, peer: NodeId) -> None:
+        """A provider may be well again."""
+        self._balancer.connected(peer)
+
+    def peer_suspect(self, event: PeerSuspect) -> None:
+        """New calls avoid the peer, or no longer do."""
+        self._balancer.suspect(event.peer, event.suspect)
+
+    def peer_down(self, event: PeerDown, now: float) -> list[Action]:
+        """What was sent to the peer may have been run."""
+        self._balancer.suspect(event.peer, False)
+        actions: list[Action] = []
+        for call in [call for call in self._calls.values() if call.provider == event.peer]:
+            self._balancer.failed(event.peer, now)
+            error = Disconnected(f"the connection was lost while the call was running: {event.code}: {event.reason}")
+            actions += self._retry(call, error, now) if call.idempotent else self._finish(call, now, error)
+        return actions
+
+    def _advance(self, call: _Call, now: float) -> list[Action]:
+        """Try the next provider, or wait for a lookup (one for each call), or give up."""
+        procedure, target = call.request.procedure, call.request.target
+        if target is not None:
+            return self._attempt(call, {target: False}, now)
+        known = self._discovery.known(procedure, now)
+        if known is None and not call.searched:
+            return self._search(call)
+        providers = {peer: idempotent for peer, idempotent in (known or {}).items() if peer != self._node_id}
+        if procedure in self._advertised:
+            providers[self._node_id] = self._advertised[procedure]
+        if known and not call.searched and (call.stale or not providers) and call.tried.issuperset(providers):
+            # What was known is out of date; a lookup may find who took over. Busy providers are no reason for one.
+            return self._search(call)
+        return [*self._discovery.refresh(procedure, now), *self._attempt(call, providers, now)]
+
+    def _search(self, call: _Call) -> list[Action]:
+        call.searched = True
+        self._waiting[call.command] = call
+        return [*self._discovery.search(call.request.procedure)]
+
+    def _attempt(self, call: _Call, providers: Mapping[NodeId, bool], now: float) -> list[Action]:
+        request = call.request
+        untried = [peer for peer in providers if peer not in call.tried]
+        if not untried:
+            return self._finish(call, now, call.failure or NotFound(f"nobody provides {request.procedure}"))
+        provider = self._balancer.choose(request.strategy, request.procedure, untried, now)
+        call.tried.add(provider)
+        call.provider, call.idempotent = provider, providers[provider]
+        call.token, call.sent = next(self._tokens), now
+        self._by_token[call.token] = call
+        self._balancer.started(provider)
+        # Rounded up, so that a provider never gives up before its caller does.
+        timeout_ms = math.ceil((call.deadline - now) * 1000)
+        message = Call(self._realm, call.call_id, request.procedure, request.args, timeout_ms)
+        return [Hold(provider), SendTo(provider, Lane.RPC, message, call.token)]
+
+    def _forget(self, call: _Call, provider: NodeId) -> None:
+        call.stale = True
+        self._discovery.forget(call.request.procedure, provider)
+
+    def _end_attempt(self, call: _Call) -> list[Action]:
+        if call.provider is None:
+            return []
+        provider, call.provider = call.provider, None
+        del self._by_token[call.token]
+        self._balancer.ended(provider)
+        return [Release(provider)]
+
+    def _retry(self, call: _Call, error: CallError, now: float) -> list[Action]:
+        if call.failure is None or _NOT_RUN.index(type(error)) >= _NOT_RUN.index(type(call.failure)):
+            call.failure = error
+        return [*self._end_attempt(call), *self._advance(call, now)]
+
+    def _withdraw(self, call: _Call) -> Sequence[Action]:
+        """Tell the provider that the call is given up."""
+        if call.provider is None:
+            return ()
+        return (SendTo(call.provider, Lane.RPC, Cancel(self._realm, call.call_id)),)
+
+    def _finish(self, call: _Call, now: float, outcome: CallResult | CallError) -> list[Action]:
+        fields = {
+            "procedure": call.request.procedure,
+            "peer": call.provider.short if call.provider else "",
+            "duration": now - call.started,
+            "code": outcome.code if isinstance(outcome, CallError) else "ok",
+        }
+        self._timers.cancel(call.command)
+        self._waiting.pop(call.command, None)
+        del self._calls[call.command], self._by_id[call.call_id]
+        ended = [*self._end_attempt(call), Trace("call.stop", fields)]
+        if isinstance(outcome, CallError):
+            return [*ended, Completed(call.command, error=outcome)]
+        return [*ended, Completed(call.command, outcome)]

@@ -1,0 +1,61 @@
+"""Calls that ended, so that none is run again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from macula.errors import RemoteError
+from macula.identity import NodeId
+from macula.rpc.recent import Recent
+from macula.rpc.settings import RpcSettings
+from macula.wire.messages import Call, Reply
+
+_OVERHEAD = 256
+"""Roughly what a kept reply costs beside its result and reason, in bytes."""
+
+
+class History:
+    """Ids of ended calls by caller, and for a short while their replies. It outlives connections."""
+
+    def __init__(self, settings: RpcSettings) -> None:
+        self._settings = settings
+        self._ended: Recent[NodeId, Recent[bytes, None]] = Recent(settings.max_finished_peers)
+        self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float]] = OrderedDict()
+        self._bytes = 0
+
+    def add(self, caller: NodeId, reply: Reply, now: float) -> None:
+        """The caller's call ended with this reply."""
+        ids = self._ended.get(caller)
+        if ids is None:
+            ids = Recent(self._settings.max_finished_per_peer)
+            self._ended.put(caller, ids)
+        ids.put(reply.call_id, None)
+        self._drop((caller, reply.call_id))
+        self._replies[caller, reply.call_id] = (reply, now)
+        self._bytes += _size(reply)
+        self._expire(now)
+
+    def find(self, caller: NodeId, call: Call, now: float) -> Reply | None:
+        """How to answer a repeat, or None if the call is new. A reply no longer kept is stood in for by an error."""
+        ids = self._ended.get(caller)
+        if ids is None or not ids.touch(call.call_id):
+            return None
+        self._expire(now)
+        if kept := self._replies.get((caller, call.call_id)):
+            return kept[0]
+        return Reply(call.realm, call.call_id, b"", RemoteError.code, "the call ended before; its reply is gone")
+
+    def _expire(self, now: float) -> None:
+        while self._replies:
+            key, (_, since) = next(iter(self._replies.items()))
+            if self._bytes <= self._settings.max_reply_bytes and now - since < self._settings.reply_keep:
+                return
+            self._drop(key)
+
+    def _drop(self, key: tuple[NodeId, bytes]) -> None:
+        if kept := self._replies.pop(key, None):
+            self._bytes -= _size(kept[0])
+
+
+def _size(reply: Reply) -> int:
+    return len(reply.result) + len(reply.reason) + _OVERHEAD

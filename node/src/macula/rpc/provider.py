@@ -1,0 +1,209 @@
+"""Calls of others: each is checked against the bounds, handled at most once, and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from macula.core.commands import HandlerDone
+from macula.core.deliveries import CallDelivery
+from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
+from macula.core.lanes import Lane
+from macula.core.requests import Hold, Received, Release, SendTo
+from macula.core.service import Action
+from macula.core.timers import Timers
+from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unauthorized
+from macula.identity import NodeId
+from macula.rpc.history import History
+from macula.rpc.settings import RpcSettings
+from macula.wire.messages import Call, Cancel, Reply
+
+_MAX_REASON = 1024
+"""Characters of a reason that travel (wire.messages.Text)."""
+
+
+@dataclass(slots=True)
+class _Handler:
+    """A call that was delivered. It holds its share of the bounds until its handler ended, even if cancelled."""
+
+    delivery: int
+    caller: NodeId
+    call: Call
+    started: float
+    routed: bool
+
+
+@dataclass(slots=True)
+class _Load:
+    """What the handlers for one caller hold. `open` are those whose call has not been answered, by call id."""
+
+    handlers: int = 0
+    args_bytes: int = 0
+    paused: bool = False
+    open: dict[bytes, _Handler] = field(default_factory=dict)
+
+
+class CallProvider:
+    """Incoming calls. `advertised` says, by procedure, whether it is idempotent; `draining` refuses all new calls."""
+
+    def __init__(self, settings: RpcSettings, realm: str, tokens: Iterator[int]) -> None:
+        self.advertised: dict[str, bool] = {}
+        self.draining = False
+        self._settings = settings
+        self._realm = realm
+        self._tokens = tokens
+        self._history = History(settings)
+        self._timers: Timers[int] = Timers()
+        self._handlers: dict[int, _Handler] = {}
+        self._loads: dict[NodeId, _Load] = {}
+        self._args_bytes = 0
+
+    def __len__(self) -> int:
+        """Handlers that run."""
+        return len(self._handlers)
+
+    def next_deadline(self) -> float | None:
+        """When to call expire."""
+        return self._timers.next()
+
+    def called(self, event: Received, call: Call, now: float) -> list[Action]:
+        """A call, or the repeat of one: that is answered like the first, or by the answer to the first."""
+        caller, routed = event.peer, bool(event.hops)
+        load = self._loads.get(caller, _Load())
+        if running := load.open.get(call.call_id):
+            running.routed = routed
+            return []
+        if reply := self._history.find(caller, call, now):
+            return [_send(caller, reply, routed)]
+        if call.realm != self._realm or call.procedure not in self.advertised:
+            return [_send(caller, _error(call, NotFound.code, f"{call.procedure} is not provided here"), routed)]
+        if refusal := self._refusal(load, len(call.args)):
+            return [_send(caller, _error(call, Busy.code, refusal), routed)]
+        if not call.timeout_ms:
+            return [_send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
+        return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), now)
+
+    def cancelled(self, event: Received, cancel: Cancel, now: float) -> list[Action]:
+        """The caller gave up. The id is remembered even if its call did not come yet: by an envelope it may be late."""
+        load = self._loads.get(event.peer)
+        reply = Reply(cancel.realm, cancel.call_id, b"", Cancelled.code, "the caller cancelled the call")
+        if load is not None and (handler := load.open.get(cancel.call_id)):
+            return [CancelDelivery(handler.delivery), *self._close(handler, reply, now)]
+        self._history.add(event.peer, reply, now)
+        return []
+
+    def done(self, command: HandlerDone, now: float) -> list[Action]:
+        """A handler ended; too late is the same as never.
+
+        Its error is answered as unauthorized or else as remote: the other codes say that nothing was run, or speak
+        for the call itself, so a handler whose own call was busy must not pass for one that never ran.
+        """
+        handler = self._handlers.get(command.delivery)
+        if handler is None:
+            return []
+        actions: list[Action] = []
+        if self._is_open(handler):
+            reply = Reply(handler.call.realm, handler.call.call_id, command.result, "", "")
+            if command.error in (RemoteError.code, Unauthorized.code):
+                reply = _error(handler.call, command.error, command.reason)
+            elif command.error:
+                reply = _error(handler.call, RemoteError.code, f"{command.error}: {command.reason}")
+            actions = [_send(handler.caller, reply, handler.routed), *self._close(handler, reply, now)]
+        return [*actions, *self._free(handler)]
+
+    def consumed(self, delivery: int) -> list[Action]:
+        """A handler whose call was cancelled has ended. Before that, only HandlerDone ends a call."""
+        handler = self._handlers.get(delivery)
+        return [] if handler is None or self._is_open(handler) else self._free(handler)
+
+    def expire(self, now: float) -> list[Action]:
+        """Answer the calls whose deadline has come, and stop their handlers."""
+        actions: list[Action] = []
+        for delivery in self._timers.pop_due(now):
+            handler = self._handlers[delivery]
+            reply = _error(handler.call, Timeout.code, "the handler was stopped at the deadline")
+            actions += [_send(handler.caller, reply, handler.routed), CancelDelivery(delivery)]
+            actions += self._close(handler, reply, now)
+        return actions
+
+    def peer_down(self, peer: NodeId, now: float) -> list[Action]:
+        """Nobody waits any more for the calls that came over this connection."""
+        load = self._loads.get(peer)
+        if load is None:
+            return []
+        # The next connection is read from the start.
+        load.paused = False
+        actions: list[Action] = []
+        for handler in [handler for handler in load.open.values() if not handler.routed]:
+            reply = _error(handler.call, Cancelled.code, "the connection to the caller was lost")
+            actions += [CancelDelivery(handler.delivery), *self._close(handler, reply, now)]
+        return actions
+
+    def _refusal(self, load: _Load, size: int) -> str:
+        limits = self._settings
+        if self.draining:
+            return "the node is shutting down"
+        if len(self._handlers) >= limits.max_handlers:
+            return f"{limits.max_handlers} calls are running"
+        if load.handlers >= limits.max_handlers_per_peer:
+            return f"{limits.max_handlers_per_peer} calls of this caller are running"
+        if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
+            return "the arguments of running calls take too many bytes"
+        return ""
+
+    def _deliver(self, handler: _Handler, now: float) -> list[Action]:
+        call = handler.call
+        deadline = now + min(call.timeout_ms / 1000, self._settings.max_timeout)
+        load = self._loads.setdefault(handler.caller, _Load())
+        load.handlers += 1
+        load.args_bytes += len(call.args)
+        load.open[call.call_id] = handler
+        self._args_bytes += len(call.args)
+        self._handlers[handler.delivery] = handler
+        self._timers.set(handler.delivery, deadline)
+        content = CallDelivery(call.procedure, call.args, handler.caller, call.realm, deadline)
+        actions: list[Action] = [Hold(handler.caller), Deliver(handler.delivery, content)]
+        if load.args_bytes > self._settings.args_high_water and not load.paused and not handler.routed:
+            load.paused = True
+            actions.append(PauseReading(handler.caller, Lane.RPC, True))
+        return actions
+
+    def _is_open(self, handler: _Handler) -> bool:
+        return self._loads[handler.caller].open.get(handler.call.call_id) is handler
+
+    def _close(self, handler: _Handler, reply: Reply, now: float) -> list[Action]:
+        """The call has its answer; its handler may still run."""
+        del self._loads[handler.caller].open[handler.call.call_id]
+        self._timers.cancel(handler.delivery)
+        self._history.add(handler.caller, reply, now)
+        fields = {
+            "procedure": handler.call.procedure,
+            "peer": handler.caller.short,
+            "duration": now - handler.started,
+            "code": reply.error or "ok",
+        }
+        return [Release(handler.caller), Trace("call.handled", fields)]
+
+    def _free(self, handler: _Handler) -> list[Action]:
+        """The handler has ended."""
+        del self._handlers[handler.delivery]
+        load = self._loads[handler.caller]
+        load.handlers -= 1
+        load.args_bytes -= len(handler.call.args)
+        self._args_bytes -= len(handler.call.args)
+        if not load.handlers:
+            del self._loads[handler.caller]
+        if load.paused and load.args_bytes <= self._settings.args_low_water:
+            load.paused = False
+            return [PauseReading(handler.caller, Lane.RPC, False)]
+        return []
+
+
+def _send(peer: NodeId, reply: Reply, routed: bool) -> SendTo:
+    return SendTo(peer, Lane.RPC, reply, routed=routed)
+
+
+def _error(call: Call, code: str, reason: str) -> Reply:
+    # What an exception says may hold surrogates, which UTF-8 cannot carry.
+    text = reason[:_MAX_REASON].encode(errors="replace").decode()
+    return Reply(call.realm, call.call_id, b"", code, text)

@@ -1,0 +1,133 @@
+"""The control socket: how the command line asks a running node.
+
+A unix socket for the node's user only. One connection is one request: a line of JSON `{"command": ..., ...}`, answered
+by lines of `{"result": ...}`, `{"event": ...}` or `{"error": {"code", "message", ...}}`. Whoever asked may hang up at
+any time, which cancels what was asked: a call, a subscription, the demo service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from macula.errors import ArgumentError, ConfigError
+from macula.runtime.clients import Accept, serving
+from macula.runtime.control_commands import INTERNAL, Commands, error_fields
+from macula.runtime.jsonlines import MAX_LINE, read_object, write_object
+
+MAX_CLIENTS = 64
+MAX_PATH = 107
+"""Longest path of a unix socket in bytes (unix(7), less the final zero)."""
+REQUEST_DEADLINE = 5.0
+"""Seconds for a client to send its request."""
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def control_server(commands: Commands, path: Path, *, max_clients: int = MAX_CLIENTS) -> AsyncIterator[None]:
+    """Serve the control socket at `path` inside the block. Raises ConfigError if that path cannot be used."""
+
+    def start(accept: Accept) -> Awaitable[asyncio.Server]:
+        return asyncio.start_unix_server(accept, sock=listening, limit=MAX_LINE, start_serving=False)
+
+    def refuse(writer: asyncio.StreamWriter) -> None:
+        write_object(writer, {"error": {"code": "busy", "message": f"{max_clients} others are served"}})
+
+    listening = _listen(path)
+    try:
+        async with serving(start, partial(_serve_client, commands), refuse, max_clients):
+            yield
+    finally:
+        listening.close()
+        _remove(path)
+
+
+def _listen(path: Path) -> socket.socket:
+    """A bound socket of mode 0600; a socket that nobody listens on is a crashed node's and is replaced."""
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise ConfigError("control_socket", f"must have at most {MAX_PATH} bytes, has {len(os.fsencode(path))}: {path}")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            _remove_stale(path)
+        before = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as error:
+        listening.close()
+        raise ConfigError("control_socket", f"cannot listen on {path}: {error.strerror}") from error
+    except ConfigError:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise ConfigError("control_socket", f"{path} is there and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise ConfigError(
+        "control_socket",
+        f"another node answers on {path}: stop it, or give this one another --data-dir",
+    )
+
+
+async def _serve_client(commands: Commands, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request, or stop doing so when the client hangs up."""
+    try:
+        async with asyncio.timeout(REQUEST_DEADLINE):
+            request = await read_object(reader)
+        async with asyncio.TaskGroup() as group:
+            answering = group.create_task(_answer(commands, request, writer))
+            hanging_up = group.create_task(_hang_up(reader))
+            await asyncio.wait((answering, hanging_up), return_when=asyncio.FIRST_COMPLETED)
+            answering.cancel()
+            hanging_up.cancel()
+    except ArgumentError as error:
+        write_object(writer, {"error": error_fields(error)})
+    except (OSError, EOFError):
+        pass  # the client has gone, or never asked
+
+
+async def _hang_up(reader: asyncio.StreamReader) -> None:
+    with suppress(OSError):
+        while await reader.read(1024):
+            pass
+
+
+async def _answer(commands: Commands, request: dict[str, object], writer: asyncio.StreamWriter) -> None:
+    """Waiting until the client has read is what bounds a slow one: its events stay in their bounded subscription."""
+    with suppress(OSError):
+        try:
+            async with aclosing(commands.run(request)) as lines:
+                async for line in lines:
+                    write_object(writer, line)
+                    await writer.drain()
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a request ran into must not stop the node
+            fields = error_fields(error)
+            if fields["code"] == INTERNAL:
+                _log.exception("control request failed")
+            write_object(writer, {"error": fields})
+            await writer.drain()

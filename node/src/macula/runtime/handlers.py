@@ -1,0 +1,104 @@
+"""The application's side of a node: procedures that are called and subscriptions that receive."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from macula.core.commands import HandlerDone
+from macula.core.deliveries import CallDelivery, Delivery, EventDelivery
+from macula.errors import CallError, MeshError, NotFound, RemoteError
+from macula.identity import Did
+from macula.runtime.driver import Driver
+from macula.runtime.reports import CallContext, Handler
+from macula.runtime.subscription import Subscription
+from macula.wire.values import Value, decode_value, encode_value
+
+
+class Procedure:
+    """A handler and how it wants to be called."""
+
+    def __init__(self, handler: Handler) -> None:
+        parameters = inspect.signature(handler).parameters.values()
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self._handler = handler
+        self._wants_context = len(positional) > 1
+        self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004
+        )
+
+    async def run(self, args: Value, context: CallContext, threads: ThreadPoolExecutor) -> Value:
+        """The handler's result. Raises what it raises."""
+        arguments = (args, context) if self._wants_context else (args,)
+        if not self._is_async:
+            return await asyncio.get_running_loop().run_in_executor(threads, self._handler, *arguments)
+        result: Any = self._handler(*arguments)
+        return await result
+
+
+class Handlers:
+    """Runs each call in a task of the node's task group; the engine bounds how many there are."""
+
+    def __init__(self, driver: Driver, tasks: asyncio.TaskGroup, threads: int) -> None:
+        self._driver = driver
+        self._tasks = tasks
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="macula-handler")
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self.procedures: dict[str, Procedure] = {}
+        self.subscriptions: dict[int, Subscription] = {}
+
+    def deliver(self, delivery: int, content: Delivery) -> None:
+        """A call is run; an event goes to its subscription."""
+        if isinstance(content, CallDelivery):
+            task = self._tasks.create_task(self._handle(delivery, content), name=f"call {content.procedure}")
+            self._running[delivery] = task
+            task.add_done_callback(lambda _: self._running.pop(delivery, None))
+        elif isinstance(content, EventDelivery):
+            subscription = self.subscriptions.get(content.subscription)
+            if subscription is not None:
+                subscription.put(delivery, content)
+
+    def cancel(self, delivery: int) -> None:
+        """The caller no longer waits: an async handler is cancelled, a plain one ends by itself."""
+        task = self._running.get(delivery)
+        if task is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        """Cancel everything that still runs."""
+        for task in self._running.values():
+            task.cancel()
+        for subscription in list(self.subscriptions.values()):
+            subscription.end()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _handle(self, delivery: int, call: CallDelivery) -> None:
+        try:
+            result = await self._run(call)
+        except CallError as error:
+            done = HandlerDone(delivery, error=error.code, reason=error.reason)
+        except MeshError as error:
+            done = HandlerDone(delivery, error=RemoteError.code, reason=str(error))
+        except asyncio.CancelledError:
+            self._driver.give(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its caller's to see
+            done = HandlerDone(delivery, error=RemoteError.code, reason=f"{type(error).__name__}: {error}")
+        else:
+            done = HandlerDone(delivery, result)
+        self._driver.give(done)
+
+    async def _run(self, call: CallDelivery) -> bytes:
+        procedure = self.procedures.get(call.procedure)
+        if procedure is None:
+            raise NotFound(call.procedure)
+        context = CallContext(
+            caller=call.caller,
+            did=str(Did(call.realm, call.caller)),
+            realm=call.realm,
+            remaining=max(0.0, call.deadline - time.monotonic()),
+        )
+        return encode_value("result", await procedure.run(decode_value(call.args), context, self._threads))

@@ -1,0 +1,129 @@
+"""What a node remembers across restarts: its key, and which node answered at a configured address."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from macula.core.address import Address
+from macula.errors import ArgumentError, ConfigError
+from macula.identity import Identity, NodeId
+from macula.identity.keys import SECRET_SIZE
+
+IDENTITY_FILE = "identity.key"
+PINS_FILE = "pins.json"
+MAX_PINS_FILE = 1 << 20
+
+
+class Keystore:
+    """The files of a node in its data directory. Every method raises ConfigError, naming the file, if it cannot be
+    used; both files are replaced as a whole, so a crash leaves the old or the new one."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._dir = data_dir
+        self._identity = data_dir / IDENTITY_FILE
+        self._pins = data_dir / PINS_FILE
+
+    def load_or_create_identity(self) -> Identity:
+        """The identity of an earlier run, or a new one that is kept from now on."""
+        return self.load_identity() or self._create_identity()
+
+    def load_identity(self) -> Identity | None:
+        """The identity that is kept, if there is one: 32 bytes of Ed25519 seed as hex in a file for its owner only."""
+        try:
+            with self._identity.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                text = file.read(4 * SECRET_SIZE)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError("data_dir", f"cannot read {self._identity}: {error.strerror}") from error
+        if mode & 0o077:
+            raise ConfigError(
+                "data_dir",
+                f"{self._identity} is open to others (mode {mode:o}), so its key may be known to them: "
+                f"chmod 600 {self._identity}, or remove it to get a new identity",
+            )
+        try:
+            return Identity(bytes.fromhex(text.decode("ascii").strip()))
+        except (ValueError, ArgumentError) as error:
+            raise ConfigError(
+                "data_dir",
+                f"{self._identity} must hold {2 * SECRET_SIZE} hex digits and does not: restore it, or remove it to "
+                "get a new identity",
+            ) from error
+
+    def pins(self) -> dict[Address, NodeId]:
+        """Which node must answer at each configured address that was reached before."""
+        try:
+            if self._pins.stat().st_size > MAX_PINS_FILE:
+                raise ConfigError("data_dir", f"{self._pins} has more than {MAX_PINS_FILE} bytes")
+            pins = json.loads(self._pins.read_text(encoding="utf-8"))
+            return {Address.parse_endpoint(address): NodeId.parse(node) for address, node in pins.items()}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ConfigError("data_dir", f"cannot read {self._pins}: {error.strerror}") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                "data_dir",
+                f"{self._pins} must be a JSON object of addresses and node ids ({error}): repair it, or remove it to "
+                "accept whoever answers next",
+            ) from error
+
+    def pin(self, address: Address, node: NodeId) -> None:
+        """From now on only this node is accepted at the address."""
+        pins = self.pins()
+        if pins.get(address) != node:
+            self._write_pins({**pins, address: node})
+
+    def forget(self, address: Address) -> NodeId | None:
+        """Accept whoever answers next at the address. Returns who was pinned there."""
+        pins = self.pins()
+        node = pins.pop(address, None)
+        if node is not None:
+            self._write_pins(pins)
+        return node
+
+    def _create_identity(self) -> Identity:
+        identity = Identity.generate()
+        self._write(self._identity, identity.secret.hex() + "\n")
+        return identity
+
+    def _write_pins(self, pins: dict[Address, NodeId]) -> None:
+        text = json.dumps({str(address): str(node) for address, node in sorted(pins.items())}, indent=2)
+        self._write(self._pins, text + "\n")
+
+    def _write(self, path: Path, text: str) -> None:
+        """mkstemp makes files of mode 0600; the rename is atomic, the two fsyncs make it last."""
+        try:
+            self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._dir, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(temporary).unlink()
+                raise
+            self._sync_directory()
+        except OSError as error:
+            raise ConfigError(
+                "data_dir",
+                f"cannot write {path}: {error.strerror}; give a directory that the node may write (--data-dir, "
+                "MACULA_DATA_DIR)",
+            ) from error
+
+    def _sync_directory(self) -> None:
+        handle = os.open(self._dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

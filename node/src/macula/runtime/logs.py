@@ -1,0 +1,118 @@
+"""Log lines of a node: for people (`time level event key=value`) or one JSON object each."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from macula.core.effects import Trace
+
+ROOT = "macula"
+LIMIT_INTERVAL = 60.0
+"""Seconds between two lines of the same limit."""
+MAX_LIMITS = 4096
+"""Limits that are remembered; a flood of new ones makes the oldest forgotten, never the memory grow."""
+
+QUIET = ("call.", "publish.stop", "subscribe.stop", "dht.")
+"""Traces of everyday work, logged at level debug. Limited ones are what others did wrong: level warning."""
+
+
+class Limiter:
+    """At most one line per key and interval."""
+
+    def __init__(self, interval: float = LIMIT_INTERVAL, capacity: int = MAX_LIMITS) -> None:
+        self._interval = interval
+        self._capacity = capacity
+        self._keys: dict[str, tuple[float, int]] = {}
+
+    def admit(self, key: str, now: float) -> int | None:
+        """None: suppress the line. Else write it; so many were suppressed since the last one."""
+        since, suppressed = self._keys.get(key, (float("-inf"), 0))
+        if now - since < self._interval:
+            self._keys[key] = (since, suppressed + 1)
+            return None
+        self._keys.pop(key, None)
+        if len(self._keys) >= self._capacity:
+            del self._keys[next(iter(self._keys))]
+        self._keys[key] = (now, 0)
+        return suppressed
+
+
+class TraceLog:
+    """Writes an engine's Trace effects as log lines."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._limiter = Limiter()
+        self._log = logging.getLogger(f"{ROOT}.trace")
+
+    def __call__(self, trace: Trace) -> None:
+        """Write it, unless its limit was written within the last minute."""
+        fields = dict(trace.fields)
+        level = logging.DEBUG if trace.name.startswith(QUIET) else logging.INFO
+        if trace.limit is not None:
+            level = logging.WARNING
+        if not self._log.isEnabledFor(level):
+            return
+        if trace.limit is not None:
+            suppressed = self._limiter.admit(trace.limit, self._clock())
+            if suppressed is None:
+                return
+            if suppressed:
+                fields["suppressed"] = suppressed
+        log_event(self._log, level, trace.name, fields)
+
+
+def log_event(log: logging.Logger, level: int, name: str, fields: Mapping[str, object]) -> None:
+    """One line: an event and its fields."""
+    log.log(level, name, extra={"fields": fields})
+
+
+def configure(level: str, style: str, stream: TextIO) -> None:
+    """Send this package's log lines to a stream. `level` and `style` are the settings log_level and log_format."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    log = logging.getLogger(ROOT)
+    log.handlers[:] = [handler]
+    log.setLevel(level.upper())
+    log.propagate = False
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.123Z info connection.up peer=ab3k name=edge1`: values are quoted where they need it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, whatever a peer put into a field."""
+        parts = [_time(record), f"{record.levelname.lower():7}", _plain(record.getMessage(), " ")]
+        parts += [f"{key}={_plain(value)}" for key, value in _fields(record).items()]
+        return " ".join(parts)
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time": ..., "level": ..., "event": ..., ...fields}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        head = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        return json.dumps(head | {key: value for key, value in _fields(record).items() if key not in head}, default=str)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = dict(getattr(record, "fields", {}))
+    if record.exc_info:
+        fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+    return fields
+
+
+def _plain(value: object, allowed: str = "") -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    safe = text.isprintable() and not any(mark in text for mark in ' "=' if mark not in allowed)
+    return text if text and safe else json.dumps(text)

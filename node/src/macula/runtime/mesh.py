@@ -1,0 +1,282 @@
+"""The mesh as an application sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from macula.core import commands as cmd
+from macula.core.record import Kind
+from macula.core.results import CallResult, DhtStatistics, LookupResult, NodeStatus, PublishResult
+from macula.engine import EngineSettings
+from macula.errors import ArgumentError
+from macula.identity import Did, NodeId
+from macula.identity.names import check_name
+from macula.runtime.connector import PeerConnector
+from macula.runtime.driver import Driver
+from macula.runtime.logs import ROOT, log_event
+from macula.runtime.handlers import Handlers, Procedure
+from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
+from macula.runtime.status import StatusReporter
+from macula.runtime.subscription import Subscription
+from macula.wire.values import Value, decode_value, encode_value
+
+Callback = Callable[[MeshEvent], Awaitable[None] | None]
+Target = NodeId | str
+"""A node: its NodeId, or the text form of it."""
+
+MAX_TIMEOUT = 3600.0
+
+_LOG = logging.getLogger(f"{ROOT}.mesh")
+
+
+class PendingCall:
+    """A call under way: await it for its value, or cancel it."""
+
+    def __init__(self, driver: Driver, command: cmd.CallProcedure) -> None:
+        self._driver = driver
+        self._id, self._future = driver.give(command)
+        # An application may drop the call; its error is then nobody's, not a warning of the loop.
+        self._future.add_done_callback(lambda future: future.cancelled() or future.exception())
+
+    def cancel(self) -> None:
+        """Give up: the handler is cancelled, awaiting raises Cancelled. Harmless when the call is over."""
+        self._driver.cancel_call(self._id)
+
+    async def report(self) -> CallReport:
+        """The value with its provider, path and latency. Raises a CallError."""
+        result: CallResult = await asyncio.shield(self._future)
+        return _call_report(result)
+
+    def __await__(self) -> Generator[Any, None, Value]:
+        return self._value().__await__()
+
+    async def _value(self) -> Value:
+        return (await self.report()).value
+
+
+class Mesh:
+    """One node's API. All times are seconds; values are what wire.values can encode; errors are macula.errors."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        handlers: Handlers,
+        tasks: asyncio.TaskGroup,
+        settings: EngineSettings,
+        reporter: StatusReporter,
+        call_timeout: float,
+        strategy: cmd.Strategy,
+    ) -> None:
+        self.node_id = driver.engine.node_id
+        self.name = settings.name
+        self.realm = settings.realm
+        self.mode = settings.mode.value
+        self.did = str(Did(settings.realm, self.node_id))
+        self.connector = PeerConnector(driver)
+        self._driver = driver
+        self._handlers = handlers
+        self._tasks = tasks
+        self._reporter = reporter
+        self._call_timeout = call_timeout
+        self._strategy = strategy
+
+    # RPC
+
+    async def advertise(self, procedure: str, handler: Handler, *, idempotent: bool = False) -> None:
+        """Offer a procedure to the realm; returns when its record is stored.
+
+        `handler(args)` or `handler(args, context)`; plain functions run in a thread. An idempotent procedure may run
+        again elsewhere when the connection to its provider is lost. Raises ArgumentError, NodeClosed.
+        """
+        self._handlers.procedures[check_name("procedure", procedure)] = Procedure(handler)
+        await self._driver.ask(cmd.Advertise(procedure, idempotent))
+
+    async def unadvertise(self, procedure: str) -> None:
+        """Withdraw a procedure."""
+        await self._driver.ask(cmd.Unadvertise(procedure))
+        self._handlers.procedures.pop(procedure, None)
+
+    async def call(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the deadline travels with the call
+        strategy: cmd.Strategy | str | None = None,
+    ) -> Value:
+        """Run a procedure at one of its providers; its result. Raises a CallError, ArgumentError or NodeClosed."""
+        return (await self.report_call(procedure, args, timeout=timeout, strategy=strategy)).value
+
+    async def call_to(
+        self,
+        node: Target,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Value:
+        """As call, at this node and no other."""
+        return (await self.report_call(procedure, args, timeout=timeout, to=node)).value
+
+    async def report_call(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+        to: Target | None = None,
+        strategy: cmd.Strategy | str | None = None,
+    ) -> CallReport:
+        """As call, and who answered, by which path, after how long."""
+        return _call_report(await self._driver.ask(self._call_command(procedure, args, timeout, to, strategy)))
+
+    def call_async(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,
+        to: Target | None = None,
+        strategy: cmd.Strategy | str | None = None,
+    ) -> PendingCall:
+        """Start a call now and await it later. Raises ArgumentError, NodeClosed."""
+        return PendingCall(self._driver, self._call_command(procedure, args, timeout, to, strategy))
+
+    # Pub/sub
+
+    async def publish(
+        self,
+        topic: str,
+        payload: Value = None,
+        *,
+        qos: int = 0,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> PublishReport:
+        """Send an event to every subscriber of the realm.
+
+        QoS 0 returns when it was handed to the transport; QoS 1 when every subscriber acknowledged it or `timeout`
+        passed, and says who did not. Raises ArgumentError, NodeClosed.
+        """
+        started = time.monotonic()
+        if qos not in (0, 1):
+            raise ArgumentError("qos", f"must be 0 or 1, is {qos!r}")
+        command = cmd.PublishEvent(topic, encode_value("payload", payload), qos, self._timeout(timeout))
+        result: PublishResult = await self._driver.ask(command)
+        return PublishReport(topic, result.delivered, result.failed, time.monotonic() - started)
+
+    async def subscribe(
+        self,
+        pattern: str,
+        callback: Callback | None = None,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        ack_consumed: bool = False,
+    ) -> Subscription:
+        """Receive events whose topic matches; returns when every publisher can find the subscription.
+
+        Iterate over what is returned, or give a callback, plain or async. At most `capacity` events wait for the
+        application. With `ack_consumed`, QoS 1 publishers hear only when an event was consumed. Raises ArgumentError.
+        """
+        if not 1 <= capacity <= 65536:
+            raise ArgumentError("capacity", f"must be 1 to 65536 events, is {capacity}")
+        id_, future = self._driver.give(cmd.Subscribe(pattern, capacity, ack_consumed))
+        subscription = Subscription(pattern, self._driver.consumed, lambda _: self._unsubscribe(id_))
+        self._handlers.subscriptions[id_] = subscription
+        try:
+            await future
+        except BaseException:
+            self._handlers.subscriptions.pop(id_, None)
+            raise
+        if callback is not None:
+            self._tasks.create_task(_run_callback(subscription, callback), name=f"subscription {pattern}")
+        return subscription
+
+    # The DHT
+
+    async def dht_stats(self) -> dict[str, int]:
+        """`nodes` in the routing table, `buckets` in use, `stored_keys`."""
+        stats: DhtStatistics = await self._driver.ask(cmd.DhtStats())
+        return {"nodes": stats.nodes, "buckets": stats.buckets, "stored_keys": stats.stored_keys}
+
+    async def dht_lookup(self, name: str, kind: str = "rpc") -> list[dict[str, Any]]:
+        """The nodes that stand under a name: `node_id`, `address`, `name` of each; kind is rpc, topic or peer."""
+        found: list[dict[str, Any]] = (await self.dht_details(name, kind))["found"]
+        return found
+
+    async def dht_details(self, name: str, kind: str = "rpc") -> dict[str, Any]:
+        """As dht_lookup under `found`, with the `key`, the `holders` of the records and the `closest` nodes."""
+        if kind not in list(Kind):
+            raise ArgumentError("kind", f"must be one of {', '.join(Kind)}, is {kind!r}")
+        realm = "" if kind == Kind.PEER else self.realm
+        result: LookupResult = await self._driver.ask(cmd.DhtLookup(realm, Kind(kind), name))
+        found = [await self._reporter.record(record) for record in result.records]
+        return {
+            "name": name,
+            "key": result.key.hex(),
+            "found": found,
+            "holders": [str(node) for node in result.holders],
+            "closest": [str(node) for node in result.closest],
+        }
+
+    # The node
+
+    async def status(self) -> dict[str, Any]:
+        """A snapshot of the node, as `macula status --json` prints it."""
+        status: NodeStatus = await self._driver.ask(cmd.Status())
+        return self._reporter.status(status)
+
+    async def peers(self) -> list[dict[str, Any]]:
+        """The connected peers, as `macula peers --json` prints them."""
+        peers: list[dict[str, Any]] = (await self.status())["peers"]
+        return peers
+
+    async def _unsubscribe(self, id_: int) -> None:
+        self._handlers.subscriptions.pop(id_, None)
+        await self._driver.ask(cmd.Unsubscribe(id_))
+
+    def _call_command(
+        self,
+        procedure: str,
+        args: Value,
+        timeout: float | None,
+        to: Target | None,
+        strategy: cmd.Strategy | str | None,
+    ) -> cmd.CallProcedure:
+        target = NodeId.parse(to) if isinstance(to, str) else to
+        try:
+            chosen = cmd.Strategy(strategy or self._strategy)
+        except ValueError as error:
+            raise ArgumentError("strategy", f"must be one of {', '.join(cmd.Strategy)}, is {strategy!r}") from error
+        return cmd.CallProcedure(procedure, encode_value("args", args), self._timeout(timeout), chosen, target)
+
+    def _timeout(self, timeout: float | None) -> float:
+        chosen = self._call_timeout if timeout is None else timeout
+        if not 0 < chosen <= MAX_TIMEOUT:
+            raise ArgumentError("timeout", f"must be more than 0 and at most {MAX_TIMEOUT:g} s, is {timeout}")
+        return chosen
+
+
+def _call_report(result: CallResult) -> CallReport:
+    return CallReport(
+        value=decode_value(result.value),
+        provider=result.provider,
+        path="routed" if result.hops else "direct",
+        hops=result.hops,
+        latency=result.latency,
+    )
+
+
+async def _run_callback(subscription: Subscription, callback: Callback) -> None:
+    async for event in subscription:
+        try:
+            result = callback(event)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:  # noqa: BLE001 - one event that the application cannot take must not end the node
+            fields = {"pattern": subscription.pattern, "error": repr(error)}
+            log_event(_LOG, logging.ERROR, "subscribe.callback_failed", fields)

@@ -1,0 +1,102 @@
+"""What a node says of itself, as plain values for JSON."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from macula import __version__
+from macula.core.address import Address
+from macula.core.peer_record import read_peer
+from macula.core.record import Kind, Record
+from macula.core.results import LookupResult, NodeStatus, PeerStatus
+from macula.engine import EngineSettings
+from macula.errors import ProtocolError
+from macula.identity import NodeId
+from macula.runtime.transport import PathStatus, Transport
+
+FindPeer = Callable[[NodeId], Awaitable[LookupResult]]
+
+
+class StatusReporter:
+    """Joins what the engine knows of a peer with what the transport knows of its path."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        settings: EngineSettings,
+        transport: Transport,
+        addresses: tuple[Address, ...],
+        find_peer: FindPeer,
+    ) -> None:
+        self._node_id = node_id
+        self._settings = settings
+        self._transport = transport
+        self._addresses = addresses
+        self._find_peer = find_peer
+        self._started = time.monotonic()
+
+    def status(self, status: NodeStatus) -> dict[str, Any]:
+        """The contents of `macula status --json`."""
+        now = time.monotonic()
+        return {
+            "name": self._settings.name,
+            "mode": self._settings.mode.value,
+            "node_id": str(self._node_id),
+            "short_id": self._node_id.short,
+            "realms": list(self._settings.realms),
+            "version": __version__,
+            "commit": os.environ.get("MACULA_COMMIT", ""),
+            "uptime_s": round(now - self._started, 1),
+            "ready": status.ready,
+            "listen": str(self._transport.local_address),
+            "addresses": [str(address) for address in self._addresses],
+            "dht": asdict(status.dht),
+            "pool": asdict(status.pool),
+            "peers": [self._peer(peer, now) for peer in status.peers],
+            "procedures": list(status.procedures),
+            "subscriptions": list(status.subscriptions),
+        }
+
+    async def record(self, record: Record) -> dict[str, Any]:
+        """One found record, with the address from its node's peer record."""
+        address, name, mode = "", "", ""
+        if record.kind is Kind.PEER:
+            records: tuple[Record, ...] = (record,)
+        else:
+            records = (await self._find_peer(record.node)).records
+        for candidate in records:
+            try:
+                info = read_peer(candidate)
+            except ProtocolError:
+                continue
+            address, name, mode = ", ".join(map(str, info.addresses)), info.name, info.mode
+        return {
+            "node_id": str(record.node),
+            "short_id": record.node.short,
+            "name": name,
+            "mode": mode,
+            "address": address,
+            "seq": record.seq,
+            "expires": record.expires,
+        }
+
+    def _peer(self, peer: PeerStatus, now: float) -> dict[str, Any]:
+        path: PathStatus | None = self._transport.path(peer.node_id)
+        return {
+            "node_id": str(peer.node_id),
+            "short_id": peer.node_id.short,
+            "name": peer.name,
+            "mode": peer.mode,
+            "address": str(path.address) if path else "",
+            "path": path.kind if path else "",
+            "rtt_ms": round(path.rtt * 1000, 3) if path else None,
+            "hops": path.hops if path else None,
+            "inbound": peer.inbound,
+            "since_s": round(now - peer.since, 1),
+            "bytes_sent": path.bytes_sent if path else 0,
+            "bytes_received": path.bytes_received if path else 0,
+        }

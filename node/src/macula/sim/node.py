@@ -1,0 +1,112 @@
+"""One engine in the simulated world, and what its application did."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+
+from macula.core.address import Address
+from macula.core.commands import Command, HandlerDone
+from macula.core.deliveries import CallDelivery, EventDelivery
+from macula.core.effects import (
+    CancelDelivery,
+    ClosePeer,
+    Completed,
+    Deliver,
+    Dial,
+    Effect,
+    PauseReading,
+    Pin,
+    SendMessage,
+    Trace,
+)
+from macula.core.events import CommandGiven, Consumed, Event, Tick
+from macula.engine import Engine, EngineSettings
+from macula.identity import Identity, NodeId
+from macula.sim.clock import Clock
+from macula.sim.network import Network
+
+Handler = Callable[[CallDelivery], bytes]
+
+
+class SimNode:
+    """Drives an engine. Handlers answer at once; events are kept in `events` and consumed at once."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        network: Network,
+        identity: Identity,
+        settings: EngineSettings,
+        address: Address,
+        rng: random.Random,
+    ) -> None:
+        self.node_id: NodeId = identity.node_id
+        self.address = address
+        self.engine = Engine(identity, settings, rng)
+        self.completed: dict[int, Completed] = {}
+        self.events: list[EventDelivery] = []
+        self.calls: list[CallDelivery] = []
+        self.handlers: dict[str, Handler] = {}
+        self.traces: list[Trace] = []
+        self.alive = True
+        self._clock = clock
+        self._network = network
+        self._commands = count(1)
+        self._tick_at: float | None = None
+        network.attach(self.node_id, address, self.deliver)
+        self._carry_out(self.engine.start((address,), clock.now, clock.wall))
+
+    def command(self, command: Command) -> int:
+        """Give a command; its Completed will stand in `completed` under the returned id."""
+        id_ = next(self._commands)
+        self.deliver(CommandGiven(id_, command))
+        return id_
+
+    def kill(self) -> None:
+        """Stop without a word."""
+        self.alive = False
+        self._network.detach(self.node_id)
+
+    def deliver(self, event: Event) -> None:
+        """Let the engine handle an event now."""
+        if self.alive:
+            self._carry_out(self.engine.handle(event, self._clock.now, self._clock.wall))
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Dial() | SendMessage() | ClosePeer() | PauseReading():
+                    self._network.execute(self.node_id, effect)
+                case Completed():
+                    self.completed[effect.id] = effect
+                case Deliver(delivery, content):
+                    self._clock.at(self._clock.now, partial(self._consume, delivery, content))
+                case Trace():
+                    self.traces.append(effect)
+                case CancelDelivery() | Pin():
+                    pass
+        self._arm()
+
+    def _consume(self, delivery: int, content: CallDelivery | EventDelivery) -> None:
+        if isinstance(content, EventDelivery):
+            self.events.append(content)
+            self.deliver(Consumed(delivery))
+            return
+        self.calls.append(content)
+        handler = self.handlers[content.procedure]
+        self.command(HandlerDone(delivery, handler(content)))
+
+    def _arm(self) -> None:
+        at = self.engine.next_deadline()
+        if at is not None and (self._tick_at is None or at < self._tick_at):
+            self._tick_at = at
+            self._clock.at(at, self._tick)
+
+    def _tick(self) -> None:
+        if self._tick_at is None or self._clock.now < self._tick_at:
+            return
+        self._tick_at = None
+        self.deliver(Tick())

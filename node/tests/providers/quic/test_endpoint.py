@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from macula.core.effects import ClosePeer
+from macula.core.events import PeerConnected, PeerLost
+from macula.core.lanes import Lane
+from macula.wire import codes
+
+from .network import Network, numbered
+
+
+def test_dial_connects_both_sides_and_messages_flow() -> None:
+    net = Network()
+    a, b = net.host(1), net.host(2)
+    dial = a.dial(b)
+    net.run(1.0)
+    assert a.connected == [PeerConnected(b.id, b.address, dial)]
+    assert b.connected == [PeerConnected(a.id, a.address, None)]
+    a.send(b, numbered(1))
+    b.send(a, numbered(2), Lane.RPC)
+    net.run(1.0)
+    assert b.numbers(Lane.CONTROL) == [1]
+    assert a.numbers(Lane.RPC) == [2]
+    status = a.endpoint.path(b.id)
+    assert status is not None and status.hops == 2 and abs(status.rtt - 0.02) < 0.01
+
+
+def test_close_peer_tells_code_and_reason_after_what_was_sent() -> None:
+    net = Network()
+    a, b = net.pair()
+    a.send(b, numbered(1, 200_000), Lane.PUBSUB)
+    a.do(ClosePeer(b.id, codes.IDLE, "not used"))
+    net.run(2.0)
+    assert a.lost == [PeerLost(b.id, codes.IDLE, "not used")]
+    assert b.lost == [PeerLost(a.id, codes.IDLE, "not used")]
+    assert b.numbers(Lane.PUBSUB) == [1]
+    assert [type(m).__name__ for m in b.received(Lane.CONTROL)] == ["Disconnect"]
+    net.run(10.0)
+    assert a.endpoint.connections == b.endpoint.connections == 0
+    assert a.endpoint.connection_ids == b.endpoint.connection_ids == 0

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from macula.core.commands import Advertise, HandlerDone
+from macula.core.deliveries import CallDelivery
+from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading
+from macula.core.events import Consumed
+from macula.core.lanes import Lane
+from macula.core.requests import Draining, Hold, PeerDown, Release, SendTo
+from macula.wire import encode
+from macula.wire.messages import Call, Cancel, Reply
+
+from .playbook import REALM, Playbook, delivered, incoming, node, one, sent_reply
+
+ALICE, BOB, CAROL = node(1), node(2), node(3)
+
+
+def serving(**settings: Any) -> Playbook:
+    book = Playbook(**settings)
+    book.give(Advertise("add", idempotent=False))
+    return book
+
+
+def error_of(actions: list[Any]) -> str:
+    return sent_reply(actions)[1].error
+
+
+def cancel(call: Call) -> Cancel:
+    return Cancel(REALM, call.call_id)
+
+
+def test_a_call_is_delivered_and_its_result_returned() -> None:
+    book = serving()
+    book.now = 1.0
+    actions = book.receive(ALICE, incoming(1))
+    delivery, _ = delivered(actions)
+    content = CallDelivery("add", b"args", ALICE, REALM, 6.0)
+    assert actions == [Hold(ALICE), Deliver(delivery, content)]
+    assert not book.rpc.idle and book.rpc.next_deadline() == 6.0
+    book.now = 1.5
+    assert book.give(HandlerDone(delivery, b"42")) == [
+        SendTo(ALICE, Lane.RPC, Reply(REALM, incoming(1).call_id, b"42", "", "")),
+        Release(ALICE),
+        Completed(2),
+    ]
+    assert book.rpc.idle and book.rpc.next_deadline() is None
+    assert (book.traces[-1].name, book.traces[-1].fields) == (
+        "call.handled",
+        {"procedure": "add", "peer": ALICE.short, "duration": 0.5, "code": "ok"},
+    )
+
+
+def test_an_unknown_procedure_or_realm_is_not_found() -> None:
+    book = serving()
+    assert error_of(book.receive(ALICE, incoming(1, "sub"))) == "not_found"
+    foreign = Call("io.other", incoming(2).call_id, "add", b"", 1000)
+    assert error_of(book.receive(ALICE, foreign)) == "not_found"
+
+
+def test_a_call_of_an_envelope_is_answered_that_way() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1), hops=(BOB,)))
+    assert sent_reply(book.give(HandlerDone(delivery)))[0].routed
+    assert sent_reply(book.receive(ALICE, incoming(1), hops=(BOB,)))[0].routed
+    assert not sent_reply(book.receive(ALICE, incoming(1)))[0].routed
+    assert sent_reply(book.receive(ALICE, incoming(2, "sub"), hops=(BOB,)))[0].routed
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "reason"),
+    [
+        ("remote", "remote", "why"),
+        ("unauthorized", "unauthorized", "why"),
+        ("busy", "remote", "busy: why"),
+        ("not_found", "remote", "not_found: why"),
+    ],
+)
+def test_a_handler_error_never_says_that_nothing_ran(code: str, error: str, reason: str) -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    _, answer = sent_reply(book.give(HandlerDone(delivery, b"ignored", code, "why")))
+    assert (answer.result, answer.error, answer.reason) == (b"", error, reason)
+
+
+def test_any_reason_can_be_encoded() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    _, answer = sent_reply(book.give(HandlerDone(delivery, error="remote", reason="\udc80" + "x" * 5000)))
+    assert len(answer.reason) == 1024
+    encode(answer)
+
+
+def test_a_repeat_is_answered_by_the_first() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    assert book.receive(ALICE, incoming(1)) == []
+    _, first = sent_reply(book.give(HandlerDone(delivery, b"42")))
+    sent, again = sent_reply(book.receive(ALICE, incoming(1)))
+    assert (sent.peer, again) == (ALICE, first)
+    delivered(book.receive(BOB, incoming(1)))
+
+
+def test_a_refused_call_may_be_repeated() -> None:
+    book = serving(max_handlers=1)
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    assert error_of(book.receive(ALICE, incoming(2))) == "busy"
+    book.give(HandlerDone(delivery))
+    delivered(book.receive(ALICE, incoming(2)))
+
+
+def test_the_deadline_stops_the_handler_and_a_late_result_is_ignored() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1, timeout_ms=1500)))
+    assert book.tick_at(1.499) == []
+    actions = book.tick_at(1.5)
+    assert error_of(actions) == "timeout"
+    assert CancelDelivery(delivery) in actions and Release(ALICE) in actions
+    assert not book.rpc.idle
+    assert book.give(HandlerDone(delivery, b"late")) == [Completed(2)]
+    assert book.rpc.idle
+    assert error_of(book.receive(ALICE, incoming(1))) == "timeout"
+
+
+def test_the_timeout_is_capped_and_none_left_is_not_run() -> None:
+    book = serving(max_timeout=10.0)
+    assert delivered(book.receive(ALICE, incoming(1, timeout_ms=2**32 - 1)))[1].deadline == 10.0
+    assert error_of(book.receive(ALICE, incoming(2, timeout_ms=0))) == "timeout"
+
+
+def test_the_caller_cancels() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    assert book.receive(BOB, cancel(incoming(1))) == []
+    assert book.receive(ALICE, cancel(incoming(1))) == [CancelDelivery(delivery), Release(ALICE)]
+    assert book.receive(ALICE, cancel(incoming(1))) == []
+    assert book.feed(Consumed(delivery)) == []
+    assert book.rpc.idle
+    assert error_of(book.receive(ALICE, incoming(1))) == "cancelled"
+
+
+def test_a_cancel_that_overtakes_its_call_wins() -> None:
+    book = serving()
+    assert book.receive(ALICE, cancel(incoming(1)), hops=(BOB,)) == []
+    assert error_of(book.receive(ALICE, incoming(1), hops=(BOB,))) == "cancelled"
+
+
+def test_consumed_does_not_end_a_call() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    assert book.feed(Consumed(delivery)) == []
+    assert sent_reply(book.give(HandlerDone(delivery, b"42")))[1].result == b"42"
+
+
+def test_a_lost_caller_cancels_its_calls_but_not_those_of_envelopes() -> None:
+    book = serving()
+    direct, _ = delivered(book.receive(ALICE, incoming(1)))
+    delivered(book.receive(ALICE, incoming(2), hops=(BOB,)))
+    delivered(book.receive(BOB, incoming(3)))
+    assert book.feed(PeerDown(ALICE, "idle", "")) == [CancelDelivery(direct), Release(ALICE)]
+    assert error_of(book.receive(ALICE, incoming(1))) == "cancelled"
+    assert book.rpc.handlers == 3
+
+
+def test_handlers_are_bounded_in_all_and_for_each_caller() -> None:
+    book = serving(max_handlers=3, max_handlers_per_peer=2)
+    for number in (1, 2):
+        delivered(book.receive(ALICE, incoming(number)))
+    assert error_of(book.receive(ALICE, incoming(3))) == "busy"
+    delivered(book.receive(BOB, incoming(1)))
+    assert error_of(book.receive(CAROL, incoming(1))) == "busy"
+
+
+def test_a_cancelled_handler_counts_until_it_has_ended() -> None:
+    book = serving(max_handlers_per_peer=1)
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    book.receive(ALICE, cancel(incoming(1)))
+    assert error_of(book.receive(ALICE, incoming(2))) == "busy"
+    book.give(HandlerDone(delivery))
+    delivered(book.receive(ALICE, incoming(2)))
+
+
+def test_a_caller_with_too_many_bytes_is_held_back_and_then_refused() -> None:
+    book = serving(max_args_bytes_per_peer=300, args_high_water=150, args_low_water=100)
+    first, _ = delivered(book.receive(ALICE, incoming(1, args=bytes(100))))
+    actions = book.receive(ALICE, incoming(2, args=bytes(100)))
+    second, _ = delivered(actions)
+    assert one(actions, PauseReading) == PauseReading(ALICE, Lane.RPC, True)
+    actions = book.receive(ALICE, incoming(3, args=bytes(100)))
+    third, _ = delivered(actions)
+    assert not any(isinstance(action, PauseReading) for action in actions)
+    assert error_of(book.receive(ALICE, incoming(4, args=b"x"))) == "busy"
+    delivered(book.receive(BOB, incoming(4, args=bytes(100))))
+    assert not any(isinstance(action, PauseReading) for action in book.give(HandlerDone(third)))
+    assert one(book.give(HandlerDone(first)), PauseReading) == PauseReading(ALICE, Lane.RPC, False)
+    assert not any(isinstance(action, PauseReading) for action in book.give(HandlerDone(second)))
+
+
+def test_all_arguments_together_are_bounded() -> None:
+    book = serving(max_args_bytes=150)
+    delivered(book.receive(ALICE, incoming(1, args=bytes(100))))
+    assert error_of(book.receive(BOB, incoming(1, args=bytes(100)))) == "busy"
+
+
+def test_a_new_connection_starts_unpaused() -> None:
+    book = serving(max_args_bytes_per_peer=300, args_high_water=100, args_low_water=50)
+    delivery, _ = delivered(book.receive(ALICE, incoming(1, args=bytes(101))))
+    book.feed(PeerDown(ALICE, "idle", ""))
+    assert one(book.receive(ALICE, incoming(2, args=b"x")), PauseReading).paused
+    book.feed(PeerDown(ALICE, "idle", ""))
+    assert book.give(HandlerDone(delivery)) == [Completed(2)]
+
+
+def test_an_envelope_pauses_no_connection() -> None:
+    book = serving(args_high_water=100, args_low_water=50)
+    actions = book.receive(ALICE, incoming(1, args=bytes(101)), hops=(BOB,))
+    assert not any(isinstance(action, PauseReading) for action in actions)
+
+
+def test_draining_refuses_new_calls_and_finishes_running_ones() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    assert book.feed(Draining()) == []
+    assert error_of(book.receive(ALICE, incoming(2))) == "busy"
+    assert not book.rpc.idle
+    assert sent_reply(book.give(HandlerDone(delivery, b"42")))[1].result == b"42"
+    assert book.rpc.idle
+
+
+def test_a_result_for_an_unknown_delivery_is_ignored() -> None:
+    assert serving().give(HandlerDone(7, b"42")) == [Completed(2)]

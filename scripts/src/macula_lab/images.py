@@ -1,0 +1,168 @@
+"""The images: which base they stand on, the wheels they are made from, and building them."""
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from macula_lab import engine
+from macula_lab.errors import LabError
+from macula_lab.process import run
+from macula_lab.report import Reporter
+from macula_lab.workspace import NODE, ROOT, WHEELHOUSE
+
+REGISTRY_BASE = "python:3.12-slim-bookworm"
+OWN_BASE = "macula-base"
+NODE_IMAGE = "macula-node"
+ROUTER_IMAGE = "macula-router"
+
+PROJECT_LABEL = "com.docker.compose.project"
+LAB_LABEL = "macula.lab"
+
+REGISTRY_DEADLINE = 10
+"""Seconds an image registry has for saying that it has the base image."""
+
+
+def build(report: Reporter) -> None:
+    """Make the images of the nodes and the routers. With nothing changed the engine's layer cache makes this a second.
+
+    Raises LabError with the builder's last lines.
+    """
+    client = engine.client()
+    try:
+        base = choose_base(
+            os.environ,
+            present=lambda image: is_present(client, image),
+            registry_answers=lambda: registry_answers(report),
+        )
+        if base == OWN_BASE and not is_present(client, OWN_BASE):
+            make_own_base(report)
+    finally:
+        client.close()
+    fill_wheelhouse(report, base)
+    labels = ["--build-arg", f"VERSION={version()}", "--build-arg", f"REVISION={revision()}"]
+    build_image(report, NODE_IMAGE, base, "docker/node/Dockerfile", NODE, labels)
+    build_image(report, ROUTER_IMAGE, base, "docker/router/Dockerfile", ROOT / "docker" / "router", [])
+
+
+def choose_base(
+    environ: Mapping[str, str], present: Callable[[str], bool], registry_answers: Callable[[], bool]
+) -> str:
+    """The base image: the setting BASE_IMAGE, else what the engine has already, else by whether a registry answers."""
+    if setting := environ.get("BASE_IMAGE"):
+        return setting
+    for image in (REGISTRY_BASE, OWN_BASE):
+        if present(image):
+            return image
+    return REGISTRY_BASE if registry_answers() else OWN_BASE
+
+
+def is_present(client: docker.DockerClient, image: str) -> bool:
+    """Whether the engine has an image."""
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def registry_answers(report: Reporter) -> bool:
+    """Whether the engine can get the base image from its registry, asked within REGISTRY_DEADLINE seconds."""
+    with report.step(f"Asking the image registry for {REGISTRY_BASE}"):
+        client = docker.from_env(timeout=REGISTRY_DEADLINE)
+        try:
+            client.images.get_registry_data(REGISTRY_BASE)
+        except (DockerException, OSError):
+            return False
+        finally:
+            client.close()
+        return True
+
+
+def make_own_base(report: Reporter) -> None:
+    """Make the base image from the host's Debian packages. Raises LabError where that is not possible."""
+    choice = f"make {REGISTRY_BASE} available to the engine, or name an image with Python >= 3.11 in BASE_IMAGE"
+    if not engine.can_install():
+        raise LabError("no image registry answers, and making a base image needs root on Debian or Ubuntu", choice)
+    with report.step("No image registry answers: making a base image from Debian packages") as show:
+        script = str(ROOT / "docker" / "base" / "make-base")
+        run([script, OWN_BASE], show=show, timeout=600, next_step=choice)
+
+
+def fill_wheelhouse(report: Reporter, base: str) -> None:
+    """Download the node's dependencies for the Python of the base image, unless the wheelhouse has them.
+
+    A build inside a container may reach no package index, or not trust it, where this machine does. Where this machine
+    runs another system than the containers its wheels would not fit: then the build asks the index itself.
+    Raises LabError when the base has no Python of at least 3.11 or a download fails.
+    """
+    probe = "import platform, sys; print(platform.system(), platform.machine(), '%d.%d' % sys.version_info[:2])"
+    hint = "name an image with Python >= 3.11 in BASE_IMAGE"
+    with report.step(f"Looking at the base image {base}") as show:
+        output = run(["docker", "run", "--rm", base, "python3", "-c", probe], show=show, timeout=600, next_step=hint)
+    system, machine, python = output.split()[-3:]
+    if tuple(int(part) for part in python.split(".")) < (3, 11):
+        raise LabError(f"the base image {base} has Python {python}, the node needs 3.11 or later", hint)
+    if (system, machine) != (platform.system(), platform.machine()):
+        shutil.rmtree(WHEELHOUSE, ignore_errors=True)
+        return
+    wanted = requirements(NODE / "pyproject.toml")
+    key = hashlib.sha256("\n".join([python, machine, *wanted]).encode()).hexdigest()
+    stamp = WHEELHOUSE / "made-for"
+    if stamp.exists() and stamp.read_text() == key:
+        return
+    with report.step(f"Downloading the node's dependencies for Python {python}") as show:
+        shutil.rmtree(WHEELHOUSE, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--python-version", python]
+        run([*pip, "--dest", str(WHEELHOUSE), *wanted], show=show, timeout=600)
+    stamp.write_text(key)
+
+
+def requirements(pyproject: Path) -> list[str]:
+    """What the node's image needs from the package index: its dependencies and what builds the package."""
+    project = tomllib.loads(pyproject.read_text())
+    return [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+
+
+def build_image(report: Reporter, tag: str, base: str, dockerfile: str, context: Path, arguments: list[str]) -> None:
+    """Build one image on `base`. Raises LabError with the builder's last lines."""
+    file = str(ROOT / dockerfile)
+    command = ["docker", "build", "-t", tag, "-f", file, "--build-arg", f"BASE_IMAGE={base}", *arguments, str(context)]
+    with report.step(f"Building the image {tag}") as show:
+        run(command, show=show, timeout=900, next_step=f"mend {dockerfile} or what it copies, then run this again")
+
+
+def version() -> str:
+    """The node's version."""
+    project = tomllib.loads((NODE / "pyproject.toml").read_text())
+    return str(project["project"]["version"])
+
+
+def revision() -> str:
+    """The commit the image is made from, with -dirty when the tree differs from it; "unknown" outside git."""
+    try:
+        return run(["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]).strip()
+    except LabError:
+        return "unknown"
+
+
+def remove_all(client: docker.DockerClient) -> None:
+    """Remove our images, the containers that use them and the networks of their compose projects."""
+    ours = [image for image in (NODE_IMAGE, ROUTER_IMAGE, OWN_BASE) if is_present(client, image)]
+    projects = set()
+    for image in ours:
+        for container in client.containers.list(all=True, filters={"ancestor": image}):
+            projects.add(container.labels.get(PROJECT_LABEL, ""))
+            container.remove(force=True)
+    for project in sorted(projects - {""}):
+        client.networks.prune(filters={"label": f"{PROJECT_LABEL}={project}"})
+    for image in ours:
+        client.images.remove(image, force=True)
+    client.images.prune(filters={"dangling": True, "label": LAB_LABEL})

@@ -1,0 +1,81 @@
+"""What a node says about itself (`macula status --json`), and what the lab says about a node."""
+
+from pydantic import BaseModel
+
+
+class Peer(BaseModel):
+    """A connected peer of a node."""
+
+    node_id: str
+    short_id: str
+    name: str | None = None
+    address: str
+    path: str
+    """direct, or how else its packets travel"""
+    rtt_ms: float | None = None
+    hops: int | None = None
+    """routers on the way; None when unknown"""
+
+
+class Dht(BaseModel):
+    """A node's part of the distributed hash table."""
+
+    nodes: int
+    """contacts in the routing table"""
+    buckets: int
+    stored_keys: int
+
+
+class NodeStatus(BaseModel):
+    """The answer of a running node."""
+
+    name: str
+    mode: str
+    node_id: str
+    short_id: str
+    realms: list[str]
+    version: str
+    commit: str
+    ready: bool
+    addresses: list[str]
+    dht: Dht
+    peers: list[Peer]
+
+
+class Member(BaseModel):
+    """One container of a topology as the engine sees it and, for a node that answers, as it sees itself."""
+
+    service: str
+    role: str
+    """bootstrap, gateway, edge or router"""
+    state: str
+    """running, exited (1), ... and the health where the engine checks it"""
+    address: str
+    """IPv4 addresses in the topology's networks"""
+    status: NodeStatus | None = None
+
+
+class CallProof(BaseModel):
+    """A call from one edge that the other answered."""
+
+    caller: str
+    provider: str
+    procedure: str
+    path: str
+    latency_ms: float
+
+
+class EventProof(BaseModel):
+    """An event that one edge published and the other received and acknowledged."""
+
+    publisher: str
+    subscriber: str
+    topic: str
+    latency_ms: float
+
+
+class Proof(BaseModel):
+    """What `up` shows a mesh to be able to do."""
+
+    call: CallProof
+    event: EventProof
