@@ -4,10 +4,12 @@ import hashlib
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 from macula_lab.topology import Topology
+
+import macula
 
 REALM = "org.example.mesh"
 WHOAMI = f"{REALM}.demo.whoami"
@@ -34,6 +36,11 @@ def lookup(topology: Topology, service: str, name: str, kind: str) -> Any:
 def ids(topology: Topology) -> dict[str, str]:
     """The node id of each service."""
     return {service: topology.status(service).node_id for service in topology.nodes()}
+
+
+def joined(topology: Topology, name: str, **settings: Any) -> AbstractAsyncContextManager[macula.Mesh]:
+    """A node in this process that enters the mesh through its bootstrap, as a program on the host would."""
+    return macula.connect(REALM, name, [f"{topology.network}.0.10:9443"], **settings)
 
 
 def record_key(realm: str, kind: str, name: str) -> bytes:

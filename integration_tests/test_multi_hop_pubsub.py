@@ -5,7 +5,7 @@ import json
 import pytest
 from macula_lab.topology import Topology
 
-from asking import REALM, by_distance, ids, lookup, publish, record_key, subscribers
+from asking import REALM, Subscriber, by_distance, ids, lookup, publish, record_key, subscribers
 from health import check_discovery, check_healthy
 
 
@@ -83,7 +83,7 @@ def test_wildcard_subscriptions(mesh: Topology) -> None:
     root = f"{REALM}.fleet"
     patterns = {"edge1": f"{root}.*.parked", "edge2": f"{root}.**", "edge3": f"{root}.van.parked"}
     counts = {"edge1": 2, "edge2": 4, "edge3": 1}
-    readers = {}
+    readers: dict[str, Subscriber] = {}
     for edge, pattern in patterns.items():
         with subscribers(mesh, {edge: pattern}, counts[edge]) as started:
             readers |= started

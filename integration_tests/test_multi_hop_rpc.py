@@ -1,12 +1,16 @@
 """The seeds' RPC suite, case by case, against five containers; each case can fail."""
 
+import secrets
 import time
+from typing import Any
 
 import pytest
 from macula_lab.topology import CommandRefused, Topology
 
-from asking import DEADLINE, REALM, WHOAMI, by_distance, call, ids, lookup, record_key
+import macula.errors
+from asking import DEADLINE, REALM, WHOAMI, by_distance, call, ids, joined, lookup, record_key
 from health import check_discovery, check_healthy
+from macula.identity import Identity, NodeId
 
 SLEEP = f"{REALM}.demo.sleep"
 ECHO = f"{REALM}.demo.echo"
@@ -94,6 +98,45 @@ def test_rpc_provider_not_found(mesh: Topology) -> None:
 
     assert (nobody.value.exit_code, nobody.value.code) == (1, "not_found")
     assert (not_there.value.exit_code, not_there.value.code) == (1, "not_found")
+
+
+async def test_rpc_max_hops_exceeded(mesh: Topology) -> None:
+    bootstrap, edge = ids(mesh)["bootstrap"], ids(mesh)["edge1"]
+    async with joined(mesh, "max-hops") as node:
+
+        async def send(hop_count: int) -> Any:
+            strangers = tuple(Identity.generate().node_id for _ in range(hop_count))
+            envelope = {
+                "realm": REALM,
+                "envelope_id": secrets.token_bytes(16),
+                "source_node_id": (*strangers, node.node_id)[0],
+                "destination_node_id": NodeId.parse(edge),
+                "hop_count": hop_count,
+                "max_hops": 10,
+                "visited": (*strangers, node.node_id),
+                "payload": b"sealed",
+            }
+            return await node.connector.send_message_and_wait(bootstrap, "rpc_route", envelope, timeout=3)
+
+        # The tenth hop is taken: the envelope goes on to the edge, which cannot open it, and nobody complains.
+        with pytest.raises(macula.errors.Timeout):
+            await send(9)
+        refusal = await send(10)
+
+        assert (type(refusal).__name__, refusal.code) == ("RouteError", "max_hops_exceeded")
+
+
+async def test_a_call_to_a_node_that_cannot_be_dialed_is_routed(mesh: Topology) -> None:
+    bootstrap = ids(mesh)["bootstrap"]
+    procedure = f"{REALM}.hidden.ask"
+    async with joined(mesh, "hidden", reachable="no") as hidden, joined(mesh, "caller", reachable="no") as caller:
+        await hidden.advertise(procedure, lambda args, context: [args, str(context.caller)])
+
+        report = await caller.report_call(procedure, "hello", timeout=10)
+
+        assert report.value == ["hello", str(caller.node_id)]
+        assert (report.provider, report.path) == (hidden.node_id, "routed")
+        assert [str(node) for node in report.hops] == [bootstrap]
 
 
 def test_calls_are_spread_over_the_providers(mesh: Topology) -> None:

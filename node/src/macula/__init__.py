@@ -6,8 +6,7 @@ if TYPE_CHECKING:
     from macula.api import Mesh as Mesh
     from macula.api import connect as connect
 
-__version__ = "0.1.0"
-__all__ = ["Mesh", "__version__", "connect"]
+__all__ = ["Mesh", "connect"]
 
 
 def __getattr__(name: str) -> Any:

@@ -56,7 +56,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
     transport = QuicTransport(identity, Address(settings.host, settings.port))
     engine = Engine(identity, engine_settings, random.Random())
-    driver = Driver(engine, transport, TraceLog(), keystore.pin if keystore else _forget)
+    driver = Driver(engine, transport, TraceLog().write, keystore.pin if keystore else _forget)
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         handlers = Handlers(driver, tasks, settings.handler_threads)

@@ -96,9 +96,7 @@ class Table:
     def learn(self, index: int) -> None:
         self.peers.learn(LearnPeer(peer_info(index)))
 
-    def connect(
-        self, index: int, now: float = 0.0, *, dial: int | None = None, fresh: bool = True
-    ) -> list[Outcome]:
+    def connect(self, index: int, now: float = 0.0, *, dial: int | None = None, fresh: bool = True) -> list[Outcome]:
         return self.peers.connected(PeerConnected(node(index), address(index), dial, fresh), now)
 
     def receive(self, index: int, message: Message, now: float = 0.0, lane: Lane = Lane.CONTROL) -> list[Outcome]:
@@ -128,5 +126,3 @@ def closes(outcomes: list[Outcome]) -> list[tuple[NodeId, str]]:
 def story(outcomes: list[Outcome]) -> list[str]:
     """The kinds of outcomes, in order, without traces."""
     return [type(o).__name__ for o in outcomes if type(o).__name__ != "Trace"]
-
-

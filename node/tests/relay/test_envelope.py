@@ -179,5 +179,5 @@ def test_a_box_key_that_cannot_be_used_is_refused() -> None:
 
 def test_a_message_that_breaks_its_limits_is_an_argument_error() -> None:
     wrong: Message = replace(call(), procedure="")
-    with pytest.raises(ArgumentError, match=r"Call: field procedure"):
+    with pytest.raises(ArgumentError, match=r"message: field Call\.procedure"):
         seal(identity(0), peer_info(0), peer_info(2), wrong, ID, 10)  # type: ignore[arg-type]

@@ -1,14 +1,10 @@
-"""The router alone: what it refuses, drops and answers, and that nothing a peer sends makes it raise."""
+"""The router as a forwarder: what it passes on, refuses, drops and leads back."""
 
 from __future__ import annotations
 
-import itertools
-import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from macula.core.effects import Trace
 from macula.core.events import PeerSuspect, Tick
@@ -17,63 +13,15 @@ from macula.core.requests import (
     PeerDown,
     Received,
     RefusePeer,
-    Route,
-    SelfChanged,
     SendFailed,
     SendTo,
-    Unsealed,
 )
-from macula.core.service import Action, ServiceEvent
-from macula.identity import NodeId
-from macula.relay.envelope import Envelope, seal
-from macula.relay.service import EnvelopeRouter
 from macula.relay.settings import RouteSettings
 from macula.wire import codes
-from macula.wire.messages import Message, Ping, PubsubRoute, RouteError, RpcRoute
+from macula.wire.messages import RouteError, RpcRoute
 
-from .mesh import REALM, WALL, call, identity, peer_info, peer_up
-
-ID = bytes(range(16))
-SOURCE, SELF, DESTINATION, OTHER = 0, 1, 2, 3
-
-
-def node(index: int) -> NodeId:
-    return identity(index).node_id
-
-
-class Alone:
-    """One router, node SELF, whose peers are the ones given."""
-
-    def __init__(
-        self, *peers: int, edges: tuple[int, ...] = (), forwards: bool = True, settings: RouteSettings | None = None
-    ) -> None:
-        self.now = 0.0
-        self.router = EnvelopeRouter(
-            settings or RouteSettings(), identity(SELF), (REALM,), forwards, random.Random(1), itertools.count(100)
-        )
-        self.tell(SelfChanged(peer_info(SELF)))
-        for peer in peers:
-            self.tell(peer_up(peer, "edge" if peer in edges else "gateway"))
-
-    def tell(self, event: ServiceEvent) -> list[Action]:
-        return self.router.handle(event, self.now, WALL + self.now)
-
-    def receive(self, sender: int, message: Message) -> list[Action]:
-        return self.tell(Received(node(sender), message))
-
-
-def transit(**changes: object) -> Envelope:
-    """An envelope from SOURCE to DESTINATION as SOURCE sends it to SELF."""
-    envelope = seal(identity(SOURCE), peer_info(SOURCE), peer_info(DESTINATION), call(), ID, 10)
-    return replace(envelope, **changes)  # type: ignore[arg-type]
-
-
-def refusal(actions: list[Action]) -> str:
-    """The code of the only message sent, a RouteError back to SOURCE."""
-    [send] = [action for action in actions if isinstance(action, SendTo)]
-    assert isinstance(send.message, RouteError)
-    assert send == SendTo(node(SOURCE), Lane.RPC, RouteError(REALM, ID, send.message.code, ()))
-    return send.message.code
+from .alone import DESTINATION, ID, OTHER, SELF, SOURCE, Alone, node, refusal, transit
+from .mesh import REALM, peer_up
 
 
 def test_a_forwarder_passes_the_envelope_on_with_one_more_hop() -> None:
@@ -90,12 +38,11 @@ def test_a_forwarder_passes_the_envelope_on_with_one_more_hop() -> None:
         {"visited": (node(OTHER),)},
         {"visited": (node(OTHER), node(SOURCE)), "hop_count": 1},
         {"hop_count": 1},
-        {"hop_count": 11, "visited": tuple(node(i) for i in (SOURCE, *range(10, 21)))[:12]},
         {"visited": (node(SOURCE), node(OTHER), node(SOURCE)), "hop_count": 2},
         {"visited": (node(SOURCE), node(DESTINATION), node(OTHER), node(SOURCE)), "hop_count": 3},
         {"destination_node_id": node(SOURCE)},
     ],
-    ids=["empty", "not the sender", "not the source", "wrong count", "over", "loop", "past target", "to its source"],
+    ids=["empty", "not the sender", "not the source", "wrong count", "loop", "past target", "to its source"],
 )
 def test_a_peer_that_sends_an_impossible_way_is_refused(changes: dict[str, object]) -> None:
     alone = Alone(SOURCE, DESTINATION)
@@ -108,6 +55,13 @@ def test_an_envelope_that_comes_back_is_refused() -> None:
     visited = (node(SOURCE), node(SELF), node(OTHER))
     [refused] = Alone(OTHER, DESTINATION).receive(OTHER, transit(visited=visited, hop_count=2))
     assert isinstance(refused, RefusePeer)
+
+
+def test_an_envelope_beyond_its_own_limit_is_refused() -> None:
+    visited = (node(SOURCE), *(node(i) for i in range(10, 20)), node(OTHER))
+    [refused] = Alone(OTHER, DESTINATION).receive(OTHER, transit(visited=visited, hop_count=11))
+    assert isinstance(refused, RefusePeer)
+    assert "hop_count is 11, above max_hops 10" in refused.reason
 
 
 def test_another_realm_is_refused() -> None:
@@ -273,154 +227,3 @@ def test_an_error_for_a_peer_that_left_is_dropped() -> None:
     [trace] = alone.receive(DESTINATION, RouteError(REALM, ID, codes.BUSY, ()))
     assert isinstance(trace, Trace)
     assert trace.name == "route.error_lost"
-
-
-# --- The source
-
-
-def own_envelope(alone: Alone, token: int | None = 7) -> Envelope:
-    [send] = alone.tell(Route(peer_info(DESTINATION), call(), token))
-    assert isinstance(send, SendTo)
-    assert send.peer == node(OTHER)
-    assert isinstance(send.message, RpcRoute)
-    return send.message
-
-
-def test_the_asker_is_told_what_a_forwarder_says() -> None:
-    alone = Alone(OTHER, SOURCE)
-    envelope = own_envelope(Alone(OTHER))
-    assert envelope.visited == (node(SELF),)
-    alone = Alone(OTHER)
-    error = RouteError(REALM, own_envelope(alone).envelope_id, codes.MAX_HOPS_EXCEEDED, ())
-    [failed] = alone.receive(OTHER, error)
-    assert isinstance(failed, SendFailed)
-    assert (failed.token, failed.peer, failed.code) == (7, node(DESTINATION), codes.MAX_HOPS_EXCEEDED)
-    assert isinstance(alone.receive(OTHER, error)[0], Trace)
-
-
-def test_the_asker_is_told_that_sending_failed() -> None:
-    alone = Alone(OTHER)
-    own_envelope(alone)
-    assert alone.tell(SendFailed(100, node(OTHER), "busy", "queue is full")) == [
-        SendFailed(7, node(DESTINATION), "busy", "queue is full")
-    ]
-
-
-def test_nobody_is_told_who_did_not_ask() -> None:
-    alone = Alone(OTHER)
-    envelope = own_envelope(alone, token=None)
-    assert alone.tell(SendFailed(100, node(OTHER), "busy", "queue is full")) == []
-    assert isinstance(alone.receive(OTHER, RouteError(REALM, envelope.envelope_id, codes.BUSY, ()))[0], Trace)
-
-
-def test_a_peer_cannot_make_this_node_forward_its_own_envelope() -> None:
-    alone = Alone(OTHER, DESTINATION)
-    alone.tell(PeerDown(node(DESTINATION), "idle", ""))
-    envelope = own_envelope(alone)
-    stolen = replace(envelope, source_node_id=node(OTHER), visited=(node(OTHER),), destination_node_id=node(20))
-    assert isinstance(alone.receive(OTHER, stolen)[0], Trace)
-
-
-@pytest.mark.parametrize(
-    ("route", "code"),
-    [
-        (Route(peer_info(DESTINATION), call(), 7), codes.NO_ROUTE),
-        (Route(peer_info(SELF), call(), 7), codes.NO_ROUTE),
-        (Route(peer_info(OTHER), Ping(1), 7), codes.NO_ROUTE),
-        (Route(peer_info(OTHER), replace(call(), args=bytes((1 << 20) - 4096)), 7), codes.TOO_LARGE),
-        (Route(peer_info(OTHER), replace(call(), args=bytes(1 << 20)), 7), codes.NO_ROUTE),
-        (Route(replace(peer_info(OTHER), box_public=bytes(32)), call(), 7), codes.NO_ROUTE),
-    ],
-    ids=["no candidate", "itself", "not to be sealed", "large", "no frame", "bad key"],
-)
-def test_what_cannot_leave_is_answered_at_once(route: Route, code: str) -> None:
-    alone = Alone(OTHER, edges=(OTHER,))
-    [failed] = alone.tell(route)
-    assert isinstance(failed, SendFailed)
-    assert (failed.token, failed.peer, failed.code) == (7, route.info.node, code)
-    assert alone.tell(replace(route, token=None)) == []
-
-
-def test_without_a_peer_record_nothing_leaves() -> None:
-    router = EnvelopeRouter(RouteSettings(), identity(SELF), (REALM,), True, random.Random(1), itertools.count())
-    router.handle(peer_up(DESTINATION), 0.0, WALL)
-    [failed] = router.handle(Route(peer_info(DESTINATION), call(), 7), 0.0, WALL)
-    assert isinstance(failed, SendFailed)
-    assert "no peer record" in failed.reason
-
-
-def test_the_same_seed_gives_the_same_envelope_but_for_its_ciphertext() -> None:
-    first, second = own_envelope(Alone(OTHER)), own_envelope(Alone(OTHER))
-    assert len(first.payload) == len(second.payload)
-    assert replace(first, payload=b"") == replace(second, payload=b"")
-
-
-# --- The destination
-
-
-def incoming() -> Envelope:
-    envelope = seal(identity(SOURCE), peer_info(SOURCE), peer_info(SELF), call(), ID, 10)
-    return replace(envelope, visited=(node(SOURCE), node(OTHER)), hop_count=1)
-
-
-def test_the_destination_opens_once() -> None:
-    alone = Alone(OTHER, SOURCE, forwards=False)
-    assert alone.receive(OTHER, incoming()) == [Unsealed(peer_info(SOURCE), call(), (node(OTHER),))]
-    [trace] = alone.receive(OTHER, incoming())
-    assert isinstance(trace, Trace)
-    [trace] = alone.receive(SOURCE, replace(incoming(), visited=(node(SOURCE),), hop_count=0))
-    assert isinstance(trace, Trace)
-
-
-def test_an_altered_envelope_is_dropped_and_does_not_hide_the_true_one() -> None:
-    alone = Alone(OTHER)
-    [trace] = alone.receive(OTHER, replace(incoming(), payload=bytes(200)))
-    assert isinstance(trace, Trace)
-    assert isinstance(alone.receive(OTHER, incoming())[0], Unsealed)
-
-
-# --- Anything at all
-
-ids = st.sampled_from([node(i) for i in range(6)])
-envelope_ids = st.sampled_from([ID, bytes(16)])
-realms = st.sampled_from([REALM, REALM, "*", "io.other"])
-payloads = st.sampled_from([b"", bytes(50), transit().payload, incoming().payload])
-hop_counts = st.integers(0, 64)
-visits = st.lists(ids, max_size=5, unique=True).map(tuple) | st.lists(ids, max_size=64).map(tuple)
-wild = st.builds(RpcRoute, realms, envelope_ids, ids, ids, hop_counts, hop_counts, visits, payloads) | st.builds(
-    PubsubRoute, realms, envelope_ids, ids, ids, hop_counts, hop_counts, visits, payloads
-)
-
-
-@st.composite
-def plausible(draw: st.DrawFn) -> Envelope:
-    """Consistent but for at most one field."""
-    visited = tuple(draw(st.lists(ids, min_size=1, max_size=5, unique=True)))
-    base = transit() if draw(st.booleans()) else incoming()
-    base = replace(base, envelope_id=draw(envelope_ids))
-    return replace(base, source_node_id=visited[0], visited=visited, hop_count=len(visited) - 1)
-
-
-errors = st.builds(RouteError, realms, envelope_ids, st.sampled_from([codes.BUSY, "what"]), visits)
-hostile = st.lists(
-    st.builds(Received, ids, wild | plausible() | errors)
-    | st.builds(SendFailed, st.integers(95, 110), ids, st.just("busy"), st.just("full"))
-    | st.builds(PeerDown, ids, st.just("idle"), st.just(""))
-    | st.sampled_from([peer_up(i) for i in range(6) if i != SELF]),
-    max_size=30,
-)
-
-
-@given(hostile, st.booleans())
-def test_nothing_a_peer_sends_raises_or_multiplies(events: list[ServiceEvent], forwards: bool) -> None:
-    alone = Alone(SOURCE, DESTINATION, OTHER, forwards=forwards)
-    for event in events:
-        alone.now += 0.01
-        actions = alone.tell(event)
-        sends = [action for action in actions if isinstance(action, SendTo)]
-        assert len(sends) <= 1
-        for send in sends:
-            if isinstance(send.message, RpcRoute | PubsubRoute):
-                assert forwards
-                assert node(SELF) == send.message.visited[-1]
-                assert send.peer not in send.message.visited

@@ -96,7 +96,7 @@ def test_the_number_of_procedures_is_bounded() -> None:
 def test_a_strange_record_value_is_not_idempotent() -> None:
     discovery = make()
     (search,) = discovery.search("add")
-    values = ([1], {}, {"idempotent": 1}, "x")
+    values: tuple[object, ...] = ([1], {}, {"idempotent": 1}, "x")
     records = tuple(record(node(i), value=value) for i, value in enumerate(values))
     discovery.found(search.token, records, 0.0, WALL)
     assert set((discovery.known("add", 0.0) or {}).values()) == {False}

@@ -81,7 +81,9 @@ def test_a_frame_of_exactly_one_mebibyte_passes_and_a_byte_more_does_not() -> No
     frame = encode(publish(room))
     assert len(frame) == 1 << 20
     assert Decoder().feed(frame)[0].size == 1 << 20
-    with pytest.raises(ArgumentError, match=r"Publish: frame must have at most 1048568 bytes, has 1048569"):
+    with pytest.raises(
+        ArgumentError, match=r"message: payload of Publish must have at most 1048568 bytes, has 1048569"
+    ):
         encode(publish(room + 1))
 
 
@@ -135,12 +137,12 @@ def test_a_wrong_value_is_refused_naming_the_field(cls: type[Message], name: str
 def test_a_wrong_value_cannot_be_encoded(cls: type[Message], name: str, annotation: Any) -> None:
     for value in wrong_values(annotation):
         changed: Any = replace(EXAMPLES[cls], **{name: value})
-        with pytest.raises(ArgumentError, match=rf"{cls.__name__}: field {cls.__name__}\.{name} "):
+        with pytest.raises(ArgumentError, match=rf"message: field {cls.__name__}\.{name} "):
             encode(changed)
 
 
 def test_text_that_is_not_unicode_cannot_be_encoded() -> None:
-    with pytest.raises(ArgumentError, match="Call: is not Unicode text"):
+    with pytest.raises(ArgumentError, match="message: Call is not Unicode text"):
         encode(Call("io.test", ID, "io.\ud800", b"", 1))
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-
-from macula import __version__
 
 COMMANDS = ("node", "status", "peers", "call", "serve", "publish", "subscribe", "dht", "id", "pins", "settings")
 
@@ -34,7 +33,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(version("macula-mesh"))
         raise typer.Exit
 
 

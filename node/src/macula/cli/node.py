@@ -51,8 +51,7 @@ async def run_node(settings: Settings) -> None:
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    async with AsyncExitStack() as stack:
-        mesh: MeshLike = await stack.enter_async_context(open_node(settings))
+    async with open_node(settings) as mesh:
         await serve_node(mesh, settings, stop)
 
 

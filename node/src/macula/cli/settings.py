@@ -33,7 +33,7 @@ def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the documentation of all settings.")] = False,
     **given: Any,
 ) -> None:
-    """Show every setting with its value, where that came from, and what it takes."""
+    """Show every setting with its value, where that came from, and its default."""
     if markdown:
         return typer.echo(render_markdown(), nl=False)
     with reporting(as_json):
@@ -42,11 +42,12 @@ def settings(
         return print_json(rows)
     from macula.cli import tables
 
-    return tables.show_rows(
-        ("setting", "value", "from", "default", "takes"),
-        ((row["name"], row["value"], row["source"], row["default"], row["accepts"]) for row in rows),
-        "",
+    tables.show_rows(
+        ("setting", "value", "from", "default"),
+        ((row["name"], f"{row['value']} {row['unit']}".strip(), row["source"], row["default"]) for row in rows),
+        "no settings",
     )
+    return typer.echo("What each takes and means: macula settings --markdown, or macula node --help", err=True)
 
 
 def describe(arguments: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WIDE = 110
+"""Columns of a terminal from which on everything is shown."""
+
 
 def show_pairs(pairs: Mapping[str, object]) -> None:
     """Names and values, one a line."""
@@ -22,36 +25,33 @@ def show_pairs(pairs: Mapping[str, object]) -> None:
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, or a sentence in place of an empty one. What peers call themselves is never read as markup."""
+    """A table, or a sentence in place of an empty one. Cells that do not fit go on in the next line, but the first
+    column stays whole. What peers call themselves is never read as markup."""
     console = Console(highlight=False)
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console.print(table if table.row_count else empty)
 
 
 def show_peers(peers: Iterable[Mapping[str, Any]]) -> None:
-    """The connected peers."""
-    show_rows(
-        ("peer", "mode", "id", "address", "path", "rtt", "hops", "dialed by", "since", "sent", "received"),
-        (
-            (
-                peer["name"],
-                peer["mode"],
-                peer["short_id"],
-                peer["address"],
-                peer["path"],
-                "" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms",
-                peer["hops"],
-                "it" if peer["inbound"] else "us",
-                duration(peer["since_s"]),
-                size(peer["bytes_sent"]),
-                size(peer["bytes_received"]),
-            )
-            for peer in peers
-        ),
-        "no peers are connected",
-    )
+    """The connected peers; who dialed, since when and how many bytes where there is room for it."""
+    columns: tuple[str, ...] = ("peer", "mode", "id", "address", "path", "rtt", "hops")
+    wide = Console().width >= WIDE
+    if wide:
+        columns += ("dialed by", "since", "sent", "received")
+    show_rows(columns, (_peer_row(peer, wide) for peer in peers), "no peers are connected")
+
+
+def _peer_row(peer: Mapping[str, Any], wide: bool) -> tuple[object, ...]:
+    rtt = "" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms"
+    row = (peer["name"], peer["mode"], peer["short_id"], peer["address"], peer["path"], rtt, peer["hops"])
+    if not wide:
+        return row
+    dialer = "it" if peer["inbound"] else "us"
+    return (*row, dialer, duration(peer["since_s"]), size(peer["bytes_sent"]), size(peer["bytes_received"]))
 
 
 def duration(seconds: float) -> str:

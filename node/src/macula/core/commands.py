@@ -75,9 +75,9 @@ class PublishEvent:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Receive events whose topic matches. Completed once its record is stored (None); events may come before.
+    """Receive events whose topic matches, from when the record is stored. Result: the subscription's number.
 
-    The id of this command is the subscription's number.
+    That number is the id of this command, so that the application can be ready before the first event.
 
     At most `capacity` events wait for the application. With `ack_consumed`, QoS 1 events are acknowledged when the
     application consumed them instead of when they were queued.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from macula.core.record import Record
 from macula.identity import NodeId
@@ -76,4 +76,3 @@ class NodeStatus:
     pool: PoolStatistics
     procedures: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()
-    counters: dict[str, int] = field(default_factory=dict)

@@ -52,9 +52,7 @@ class RecordCache:
         fresh = entry is not None and now - entry.looked_up <= self._settings.closest_fresh
         return entry.closest if entry and fresh else ()
 
-    def put(
-        self, findings: Findings, closest: tuple[PeerInfo, ...], full: bool, now: float, wall: float
-    ) -> None:
+    def put(self, findings: Findings, closest: tuple[PeerInfo, ...], full: bool, now: float, wall: float) -> None:
         """Keep what a lookup found. Unless it was a full one, the closest nodes stay those of the last full one."""
         records = [record for record in findings.records() if record.expires > wall]
         expires = min((record.expires for record in records), default=float("inf"))

@@ -14,7 +14,7 @@ from macula.dht.turn import Turn
 from macula.dht.verifier import Verifier
 from macula.errors import ProtocolError
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
+from macula.identity.names import ANY_REALM, is_name
 
 
 def serves(info: PeerInfo, realm: str) -> bool:
@@ -25,7 +25,7 @@ def serves(info: PeerInfo, realm: str) -> bool:
 def common_realm(own: tuple[str, ...], info: PeerInfo) -> str | None:
     """The realm that frames to this node name when they are about no realm of their own; None if it shares none."""
     if ANY_REALM in own:
-        return info.realms[0] if info.realms else None
+        return next((realm for realm in info.realms if realm == ANY_REALM or is_name(realm)), None)
     return next((realm for realm in own if serves(info, realm)), None)
 
 
@@ -73,13 +73,13 @@ class Contacts:
                 continue
             if info.node == self._own:
                 continue
-            if common_realm(self._realms, info) is None:
+            known = self._known.get(info.node)
+            if known and known.info.record is info.record and info.record.expires > turn.wall:
+                if info.reachable:  # the usual case: it was checked before
+                    usable.append(info)
+            elif common_realm(self._realms, info) is None:
                 refused = f"contact {info.node.short} shares no realm"
-            elif (
-                not turn.wall - info.record.ttl
-                < info.record.not_before
-                <= turn.wall + self._settings.clock_skew
-            ):
+            elif not info.record.expires > turn.wall >= info.record.not_before - self._settings.clock_skew:
                 refused = f"record of contact {info.node.short} is not valid now"
             else:
                 info = self.learn(turn, info)
@@ -114,13 +114,15 @@ class Contacts:
             known.failures = 0
 
     def failed(self, info: PeerInfo, now: float) -> bool:
-        """The node did not answer. Returns whether it has failed too often in a row."""
+        """The node did not answer. Returns whether it has failed too often in a row; queries that were under way at the
+        same time and share their fate count once."""
         known = self._known.get(info.node)
         if known is None:
             known = _Known(info)
             self._known.put(info.node, known)
-        known.failures += 1
-        known.failed_at = now
+        if not known.failures or now - known.failed_at >= self._settings.query_timeout / 2:
+            known.failures += 1
+            known.failed_at = now
         return known.failures >= self._settings.max_failures
 
     def is_failing(self, node: NodeId, now: float) -> bool:

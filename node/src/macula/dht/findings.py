@@ -20,7 +20,7 @@ class Findings:
         self._complete: dict[NodeId, None] = {}
 
     def add(self, record: Record, holder: NodeId | None = None) -> bool:
-        """A record that `holder` returned (None: from memory, and of this key). Returns False if it is of another key."""
+        """A record that `holder` returned (None: from memory). Returns False if it belongs to another key."""
         if holder is not None and record.key != self.key:
             return False
         best = self._best.get(record.node)

@@ -28,8 +28,8 @@ Done = Callable[[Turn, "Search"], None]
 class Search:
     """A lookup to run: what for, and what came of it.
 
-    `realm` None asks nodes of any realm of ours. With `findings`, records are collected. `seeds` are asked first instead
-    of the routing table's closest contacts; `width` replaces k.
+    `realm` None asks nodes of any realm of ours. With `findings`, records are collected. `seeds` are asked first
+    instead of the routing table's closest contacts; `width` replaces k.
     """
 
     target: int
@@ -82,15 +82,15 @@ class Lookups:
             self._waiting.append(search)
             self._begin_waiting(turn)
         else:
-            turn.emit(
-                Trace("dht.lookup.refused", {"waiting": len(self._waiting)}, limit="dht.lookup.refused")
-            )
+            turn.emit(Trace("dht.lookup.refused", {"waiting": len(self._waiting)}, limit="dht.lookup.refused"))
             search.ended = True
             search.done(turn, search)
 
     def timed_out(self, turn: Turn, number: int) -> None:
         """A search has taken too long: it ends with what it has."""
-        self._end(turn, number, self._running[number])
+        search = self._running.get(number)
+        if search:
+            self._end(turn, number, search)
 
     def _begin_waiting(self, turn: Turn) -> None:
         # A search that nobody can be asked for ends at once and may start another: a loop, lest the stack grow.
@@ -108,8 +108,7 @@ class Lookups:
         self._table.touch(search.target, turn.now)
         search.lookup = Lookup(
             search.target,
-            search.seeds
-            or self._table.closest(search.target, width, lambda info: self._usable(turn, search, info)),
+            search.seeds or self._table.closest(search.target, width, lambda info: self._usable(turn, search, info)),
             k=width,
             alpha=self._settings.alpha,
             most_queries=self._settings.lookup_queries,
@@ -154,9 +153,7 @@ class Lookups:
             failed,
         )
 
-    def _answered(
-        self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes, reply: Reply
-    ) -> None:
+    def _answered(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes, reply: Reply) -> None:
         lookup = search.lookup
         if lookup is None or not isinstance(reply, FindNodeReply | FindValueReply):
             return

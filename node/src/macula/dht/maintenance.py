@@ -9,10 +9,11 @@ from macula.core.peer_record import PeerInfo
 from macula.dht.contacts import common_realm
 from macula.dht.keyspace import BITS, Position, bucket_index, position, random_in_bucket, to_key
 from macula.dht.lookups import Lookups, Search
-from macula.dht.queries import FindNode, FindNodeReply, Queries, Reply
+from macula.dht.queries import Queries, Reply
 from macula.dht.routing import RoutingTable
 from macula.dht.settings import DhtSettings
 from macula.dht.turn import Due, DueTimers, Turn
+from macula.wire.messages import FindNode, FindNodeReply
 
 
 class Maintenance:

@@ -155,11 +155,7 @@ class Publisher:
         left = self._settings.handover_records
         for key, own in self._own.items():
             record = own.record
-            if (
-                info.node in own.holders
-                or record.is_tombstone
-                or (record.realm and not serves(info, record.realm))
-            ):
+            if info.node in own.holders or record.is_tombstone or (record.realm and not serves(info, record.realm)):
                 continue
             distance = self._position(info.node) ^ key_position(key)
             if own.radius is None or distance < own.radius:
@@ -179,9 +175,7 @@ class Publisher:
 
     def _sign(self, turn: Turn, realm: str, kind: Kind, name: str, value: Value) -> Record:
         seq = max(int(turn.wall * 1000), self._last_seq + 1)
-        record = sign_record(
-            self._identity, realm, kind, name, value, wall=turn.wall, ttl=self._settings.ttl, seq=seq
-        )
+        record = sign_record(self._identity, realm, kind, name, value, wall=turn.wall, ttl=self._settings.ttl, seq=seq)
         self._last_seq = seq
         return record
 
@@ -209,11 +203,7 @@ class Publisher:
         """The k closest nodes are known: store there, a tombstone also at those that hold the record."""
         own = self._own.get(spread.key)
         targets = {info.node: info for info in closest}
-        if (
-            own is None
-            or own.record is not spread.record
-            or (self._draining and not spread.record.is_tombstone)
-        ):
+        if own is None or own.record is not spread.record or (self._draining and not spread.record.is_tombstone):
             targets = {}
         elif spread.record.is_tombstone:
             targets |= own.holders
@@ -224,9 +214,7 @@ class Publisher:
                 own.radius = self._position(closest[-1].node) ^ key_position(spread.key)
         spread.awaited = dict.fromkeys(targets)
         for info in targets.values():
-            self._stores.put(
-                turn, info, spread.record, lambda turn, info, code: self._stored(turn, spread, info, code)
-            )
+            self._stores.put(turn, info, spread.record, lambda turn, info, code: self._stored(turn, spread, info, code))
         if not targets:
             self._finish(turn, spread)
 
@@ -245,9 +233,9 @@ class Publisher:
         own = self._own.get(spread.key)
         if spread.token is not None:
             turn.emit(RecordStored(spread.token, spread.stored))
-        if own and own.record is spread.record and not spread.stored and not self._draining:
-            if not spread.record.is_tombstone:
-                self._set_due(turn, spread.key, self._settings.publish_retry * self._rng.uniform(1.0, 2.0))
+        current = own is not None and own.record is spread.record and not spread.record.is_tombstone
+        if current and not spread.stored and not self._draining:
+            self._set_due(turn, spread.key, self._settings.publish_retry * self._rng.uniform(1.0, 2.0))
 
     def _taker(self, own: _Own) -> Callable[[Turn, PeerInfo, str], None]:
         """Notes how a node answered for the record as it is now."""

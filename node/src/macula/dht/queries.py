@@ -43,9 +43,9 @@ class Queries:
     """Sends queries, gives each answer to whoever asked, and tells when none came.
 
     `on_failure` is called at most once, after `query_timeout` or as soon as the query could not be sent; `on_reply` at
-    most once, also after a failure, for as long as a late answer counts. A query that was on a connection that a new one
-    replaced is sent again over the new one. `answered` and `failed` hear of every node first; `failed` does not when
-    only this node's own queue was full.
+    most once, also after a failure, for as long as a late answer counts. What a replaced connection may have lost is
+    sent again over the new one. `answered` and `failed` hear of every node first; `failed` does not when only this
+    node's own queue was full.
     """
 
     def __init__(
@@ -98,9 +98,7 @@ class Queries:
         """An answer. One that this peer was not asked for is ignored and traced."""
         pending = self._pending.get(reply.request)
         if pending is None or pending.info.node != peer or type(reply) is not _REPLY[type(pending.query)]:
-            turn.refuse(
-                "dht.reply.unexpected", peer, f"{type(reply).__name__} {reply.request} answers nothing"
-            )
+            turn.refuse("dht.reply.unexpected", peer, f"{type(reply).__name__} {reply.request} answers nothing")
             return
         self._forget(reply.request)
         self._answered(turn, pending.info)
@@ -138,6 +136,13 @@ class Queries:
         for pending in self._pending.values():
             if pending.info.node == peer:
                 pending.lost = True
+
+    def peer_suspect(self, turn: Turn, peer: NodeId) -> None:
+        """The transport hears nothing of a peer: no use waiting for the time-out, though an answer still counts."""
+        for request, pending in list(self._pending.items()):
+            if pending.info.node == peer and not pending.failed:
+                self._timers.set((Due.QUERY, request), turn.now + self._settings.late_answer)
+                self._fail(turn, pending, blame=True)
 
     def _fail(self, turn: Turn, pending: _Pending, blame: bool) -> None:
         pending.failed = True

@@ -23,9 +23,7 @@ from macula.dht.storage import Storage
 from macula.dht.stores import Stores
 from macula.dht.turn import Turn
 from macula.dht.verifier import Verifier
-from macula.errors import ArgumentError
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
 
 Then = Callable[[Turn, tuple[Record, ...]], None]
 
@@ -45,7 +43,6 @@ class Reader:
         self,
         settings: DhtSettings,
         own: NodeId,
-        realms: tuple[str, ...],
         contacts: Contacts,
         queries: Queries,
         lookups: Lookups,
@@ -57,7 +54,6 @@ class Reader:
     ) -> None:
         self._settings = settings
         self._own = own
-        self._realms = realms
         self._contacts = contacts
         self._queries = queries
         self._lookups = lookups
@@ -96,22 +92,13 @@ class Reader:
             if known and known.record.expires > turn.wall:
                 infos.append(known)
             best = max(infos, key=lambda info: info.record.seq, default=None)
-            turn.emit(
-                PeerFound(request.token, request.peer, self._contacts.learn(turn, best) if best else None)
-            )
+            turn.emit(PeerFound(request.token, request.peer, self._contacts.learn(turn, best) if best else None))
 
         self._read(turn, "", Kind.PEER, str(request.peer), self._settings.peer_max_age, then)
 
     def look_up(self, turn: Turn, command: int, what: DhtLookup) -> None:
         """Always a full lookup. Completed with a LookupResult, in which this node counts among holders and closest."""
-        try:
-            kind = Kind(what.kind)
-        except ValueError as error:
-            raise ArgumentError("kind", f"must be one of {', '.join(Kind)}, is {what.kind!r}") from error
-        realm = "" if kind is Kind.PEER else self._realms[0]
-        if realm == ANY_REALM:
-            raise ArgumentError("kind", f"a node that serves any realm can look up peers only, not {kind}")
-        key = record_key(realm, kind, what.name)
+        key = record_key(what.realm, what.kind, what.name)
         findings = Findings(key, self._settings.max_records)
 
         def done(turn: Turn, search: Search) -> None:
@@ -124,13 +111,11 @@ class Reader:
                 closest.append(self._own)
                 closest.sort(key=lambda node: self._position(node) ^ key_position(key))
             self._complete(turn, findings, search)
-            result = LookupResult(
-                key, findings.live(turn.wall), tuple(holders), tuple(closest[: self._settings.k])
-            )
+            result = LookupResult(key, findings.live(turn.wall), tuple(holders), tuple(closest[: self._settings.k]))
             turn.emit(Completed(command, result))
 
         self._lookups.start(
-            turn, Search(target=key_position(key), realm=realm or None, findings=findings, done=done)
+            turn, Search(target=key_position(key), realm=what.realm or None, findings=findings, done=done)
         )
 
     def resync(self, turn: Turn, record: Record) -> None:
@@ -151,9 +136,7 @@ class Reader:
         self._reading[key] = [then]
         known = self._cache.get(key)
         findings = self._findings(key, known.records if known else [])
-        seeds = [
-            c for c in self._cache.closest(key, turn.now) if not self._contacts.is_failing(c.node, turn.now)
-        ]
+        seeds = [c for c in self._cache.closest(key, turn.now) if not self._contacts.is_failing(c.node, turn.now)]
 
         def done(turn: Turn, search: Search) -> None:
             self._complete(turn, findings, search)

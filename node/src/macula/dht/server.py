@@ -22,9 +22,7 @@ from macula.identity.names import ANY_REALM
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
-_REFUSED = frozenset(
-    {codes.BAD_FRAME, codes.BAD_MESSAGE, codes.BAD_SIGNATURE, codes.BAD_KEY, codes.TOO_LARGE}
-)
+_REFUSED = frozenset({codes.BAD_FRAME, codes.BAD_MESSAGE, codes.BAD_SIGNATURE, codes.BAD_KEY, codes.TOO_LARGE})
 """What no honest node sends; the other refusals can be a matter of time."""
 
 
@@ -58,8 +56,8 @@ class Server:
         turn.emit(SendTo(peer, Lane.CONTROL, FindNodeReply(query.request, nodes)))
 
     def find_value(self, turn: Turn, peer: NodeId, query: FindValue) -> None:
-        """Answers with a page of records (tombstones too, or the asker could not tell withdrawn from never seen) and, on
-        the first page, the k closest contacts."""
+        """Answers with a page of records and, on the first page, the k closest contacts. Tombstones are among the
+        records, or the asker could not tell withdrawn from never seen."""
         records, more = self._page(turn, query)
         nodes = () if query.after else self._nodes(turn, peer, query.realm, query.key)
         reply = FindValueReply(query.request, tuple(record.encoded for record in records), nodes, more)

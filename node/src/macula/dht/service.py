@@ -8,7 +8,7 @@ from typing import assert_never
 
 from macula.core.commands import DhtLookup, DhtStats
 from macula.core.effects import Completed
-from macula.core.events import CommandGiven
+from macula.core.events import CommandGiven, PeerSuspect
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import (
     Draining,
@@ -25,7 +25,7 @@ from macula.core.requests import (
 from macula.core.results import DhtStatistics
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
-from macula.dht.contacts import Contacts
+from macula.dht.contacts import Contacts, common_realm
 from macula.dht.keyspace import position
 from macula.dht.lookups import Lookups
 from macula.dht.maintenance import Maintenance
@@ -63,6 +63,7 @@ class Dht:
         verifier: Verifier | None = None,
     ) -> None:
         own = identity.node_id
+        self._realms = realms
         place = position(own)
         verifier = verifier or Verifier(settings.verified_records)
         self._timers: DueTimers = Timers()
@@ -74,12 +75,8 @@ class Dht:
             probe_after=settings.probe_after,
         )
         self._contacts = Contacts(settings, own, realms, verifier, self._table)
-        self._queries = Queries(
-            settings, rng, tokens, self._timers, answered=self._answered, failed=self._unanswered
-        )
-        self._lookups = Lookups(
-            settings, realms, self._timers, self._table, self._contacts, self._queries, verifier
-        )
+        self._queries = Queries(settings, rng, tokens, self._timers, answered=self._answered, failed=self._unanswered)
+        self._lookups = Lookups(settings, realms, self._timers, self._table, self._contacts, self._queries, verifier)
         self._stores = Stores(settings, realms, self._timers, self._queries, self._table.remove)
         self._publisher = Publisher(
             settings,
@@ -91,13 +88,10 @@ class Dht:
             lambda turn, record: self._reader.resync(turn, record),
         )
         self._storage = Storage(settings, verifier)
-        self._server = Server(
-            settings, self._table, self._storage, self._publisher, verifier, self._peer_renewed
-        )
+        self._server = Server(settings, self._table, self._storage, self._publisher, verifier, self._peer_renewed)
         self._reader = Reader(
             settings,
             own,
-            realms,
             self._contacts,
             self._queries,
             self._lookups,
@@ -130,8 +124,16 @@ class Dht:
         """Whether no record is on its way: after Draining, whether the withdrawals have been answered or given up."""
         return self._stores.idle
 
+    def stats(self) -> DhtStatistics:
+        """How much this node knows and keeps."""
+        return DhtStatistics(
+            nodes=len(self._table),
+            buckets=len(self._table.indices()),
+            stored_keys=len(self._storage) + len(self._publisher),
+        )
+
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
-        """Everything that follows from one event. Raises ArgumentError on a DhtLookup that is wrong, nothing else."""
+        """Everything that follows from one event. Never raises."""
         turn = Turn(now, wall)
         for due in self._timers.pop_due(now):
             self._time(turn, due)
@@ -152,6 +154,8 @@ class Dht:
                 self._peer_renewed(turn, event.info)
             case PeerDown():
                 self._queries.peer_down(event.peer)
+            case PeerSuspect(peer, suspect=True):
+                self._queries.peer_suspect(turn, peer)
             case SendFailed():
                 self._queries.send_failed(turn, event)
             case FindRecords():
@@ -168,7 +172,7 @@ class Dht:
             case CommandGiven(id, DhtLookup() as lookup):
                 self._reader.look_up(turn, id, lookup)
             case CommandGiven(id, DhtStats()):
-                turn.emit(Completed(id, self._statistics()))
+                turn.emit(Completed(id, self.stats()))
             case Draining():
                 self._publisher.drain(turn)
             case _:
@@ -199,9 +203,9 @@ class Dht:
         due, detail = key
         match due:
             case Due.QUERY:
-                self._queries.timed_out(turn, int(detail))
+                self._queries.timed_out(turn, detail)
             case Due.LOOKUP:
-                self._lookups.timed_out(turn, int(detail))
+                self._lookups.timed_out(turn, detail)
             case Due.FLUSH:
                 self._stores.flush(turn, detail)
             case Due.PUBLISH:
@@ -222,13 +226,6 @@ class Dht:
             self._armed = due
             self._timers.set((Due.EXPIRE, 0), turn.now + max(due - turn.wall, _SHORTEST))
 
-    def _statistics(self) -> DhtStatistics:
-        return DhtStatistics(
-            nodes=len(self._table),
-            buckets=len(self._table.indices()),
-            stored_keys=len(self._storage) + len(self._publisher),
-        )
-
     def _peer_renewed(self, turn: Turn, info: PeerInfo) -> None:
         """A connected peer has shown its own record."""
         self._heard(turn, self._contacts.learn(turn, info))
@@ -239,7 +236,7 @@ class Dht:
     def _heard(self, turn: Turn, info: PeerInfo) -> None:
         """A node is alive; if it serves the DHT, it belongs into the routing table."""
         self._contacts.answered(info.node)
-        if not info.reachable:
+        if not info.reachable or common_realm(self._realms, info) is None:
             self._table.remove(info.node)
             return
         seen = self._table.seen(info, turn.now)

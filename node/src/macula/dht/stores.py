@@ -93,9 +93,7 @@ class Stores:
             settled()
             results = reply.results if isinstance(reply, StoreReply) else ()
             if len(results) != len(items):
-                turn.refuse(
-                    "dht.store.malformed", info.node, f"{len(results)} results for {len(items)} records"
-                )
+                turn.refuse("dht.store.malformed", info.node, f"{len(results)} results for {len(items)} records")
                 results = ("",) * len(items)
             if codes.NOT_SERVING in results:
                 self._not_serving(info.node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from macula.core.effects import Trace
 from macula.core.service import Action
@@ -30,7 +31,8 @@ class Due(Enum):
     """When stale buckets and contacts with old records are looked for."""
 
 
-DueKey = tuple[Due, int | bytes]
+DueKey = tuple[Due, Any]
+"""What a timer is for, and the detail named there (0 where there is none)."""
 DueTimers = Timers[DueKey]
 
 

@@ -11,14 +11,47 @@ from macula.core.lanes import Lane
 from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
+from macula.engine.dialer import DISCONNECTED
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.peers import PeerTable
 from macula.errors import ArgumentError, Busy, Disconnected, MeshError, PeerUnreachable, Timeout, call_error
 from macula.identity import NodeId
-from macula.wire.messages import Call, Cancel, Message, Publish, PublishAck, Reply
+from macula.wire import codes, encode
+from macula.wire.messages import (
+    Call,
+    Cancel,
+    FindNode,
+    FindNodeReply,
+    FindValue,
+    FindValueReply,
+    Message,
+    Ping,
+    Pong,
+    Publish,
+    PublishAck,
+    PubsubRoute,
+    Reply,
+    RouteError,
+    RpcRoute,
+    Store,
+    StoreReply,
+)
 
 MAX_OPEN = 1024
 """Most commands that wait at a time."""
+
+_ANSWERS: dict[type[Message], type[Message]] = {
+    Ping: Pong,
+    Call: Reply,
+    FindNode: FindNodeReply,
+    FindValue: FindValueReply,
+    Store: StoreReply,
+    RpcRoute: RouteError,
+    PubsubRoute: RouteError,
+}
+
+_Answer = tuple[NodeId, type[Message], int | bytes | None]
+"""Who has to answer, with what, and the number that it repeats."""
 
 
 @dataclass(slots=True)
@@ -26,7 +59,7 @@ class _Open:
     command: SendRaw | RequestRaw
     started: float
     peer: NodeId | None = None
-    held: bool = False
+    answer: _Answer | None = None
 
 
 class Connector:
@@ -37,14 +70,16 @@ class Connector:
         self._open: dict[int, _Open] = {}
         self._by_dial: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
-        self._by_answer: dict[tuple[NodeId, int | bytes], int] = {}
+        self._by_answer: dict[_Answer, int] = {}
         self._timers: Timers[int] = Timers()
 
     def start(self, id_: int, command: SendRaw | RequestRaw, peers: PeerTable, now: float) -> list[Action]:
-        """Begin a command. Raises ArgumentError for a request without a request number, Busy over MAX_OPEN."""
+        """Begin a command. Raises ArgumentError for a message that cannot be encoded or a request that has no answer,
+        Busy over MAX_OPEN."""
         if len(self._open) >= MAX_OPEN:
             raise Busy(f"{MAX_OPEN} messages are waiting already")
-        if isinstance(command, RequestRaw) and _answer_key(command.message) is None:
+        encode(command.message)
+        if isinstance(command, RequestRaw) and type(command.message) not in _ANSWERS:
             raise ArgumentError("message", f"{type(command.message).__name__} has no answer to wait for")
         entry = self._open[id_] = _Open(command, now)
         self._timers.set(id_, now + command.timeout)
@@ -66,22 +101,22 @@ class Connector:
 
     def answer(self, received: Received) -> list[Action] | None:
         """Complete the request that this message answers; None if no command waits for it."""
-        key = _answer_key(received.message)
-        id_ = self._by_answer.get((received.peer, key)) if key is not None else None
-        return None if id_ is None else self._finish(id_, result=received.message)
+        message = received.message
+        id_ = self._by_answer.get((received.peer, type(message), _number(message)))
+        return None if id_ is None else self._finish(id_, result=message)
 
     def send_failed(self, event: SendFailed) -> list[Action]:
         """The message could not be sent."""
         id_ = self._by_token.pop(event.token, None)
         if id_ is None:
             return []
-        if event.code == "disconnected":
+        if event.code in (DISCONNECTED, codes.NO_ROUTE):
             return self._finish(id_, error=PeerUnreachable(event.peer.short, (event.reason,)))
         return self._finish(id_, error=call_error(event.code, event.reason))
 
     def peer_down(self, event: PeerDown) -> list[Action]:
         """Requests that wait for this peer end as Disconnected, or with the code of its refusal."""
-        ids = [id_ for (peer, _), id_ in self._by_answer.items() if peer == event.peer]
+        ids = [id_ for (peer, _, _), id_ in self._by_answer.items() if peer == event.peer]
         reason = f"{event.code}: {event.reason}"
         return [action for id_ in ids for action in self._finish(id_, error=Disconnected(reason))]
 
@@ -108,17 +143,18 @@ class Connector:
         return [action for id_ in sent for action in self._finish(id_)]
 
     def _send(self, id_: int, entry: _Open, peer: NodeId) -> list[Action]:
+        message = entry.command.message
+        actions: list[Action] = []
+        if isinstance(entry.command, RequestRaw):
+            answer = (peer, _ANSWERS[type(message)], _number(message))
+            if answer in self._by_answer:
+                return self._finish(id_, error=Busy("a request with this number waits for this peer already"))
+            self._by_answer[answer] = id_
+            entry.answer = answer
+            actions.append(Hold(peer))
         entry.peer = peer
         token = next(self._tokens)
         self._by_token[token] = id_
-        actions: list[Action] = []
-        if isinstance(entry.command, RequestRaw):
-            key = _answer_key(entry.command.message)
-            if key is not None:
-                self._by_answer[(peer, key)] = id_
-            entry.held = True
-            actions.append(Hold(peer))
-        message = entry.command.message
         return [*actions, SendTo(peer, _lane(message), message, token)]
 
     def _finish(self, id_: int, result: Message | None = None, error: MeshError | None = None) -> list[Action]:
@@ -128,19 +164,19 @@ class Connector:
             for number in [number for number, value in index.items() if value == id_]:
                 del index[number]
         actions: list[Action] = [Completed(id_, result, error)]
-        if entry.peer is not None and entry.held:
-            key = _answer_key(entry.command.message)
-            if key is not None:
-                self._by_answer.pop((entry.peer, key), None)
-            actions.append(Release(entry.peer))
+        if entry.answer is not None:
+            del self._by_answer[entry.answer]
+            actions.append(Release(entry.answer[0]))
         return actions
 
 
-def _answer_key(message: Message) -> int | bytes | None:
+def _number(message: Message) -> int | bytes | None:
     if isinstance(message, Call | Reply):
         return message.call_id
-    request = getattr(message, "request", None)
-    return request if isinstance(request, int) else None
+    if isinstance(message, RpcRoute | PubsubRoute | RouteError):
+        return message.envelope_id
+    number: int | None = getattr(message, "request", None)
+    return number
 
 
 def _lane(message: Message) -> Lane:

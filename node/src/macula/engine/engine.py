@@ -26,6 +26,7 @@ from macula.core.events import (
 from macula.core.results import NodeStatus
 from macula.core.service import Service, ServiceEvent
 from macula.dht.service import Dht
+from macula.dht.verifier import Verifier
 from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.connector import Connector
 from macula.engine.dialer import Dialer
@@ -84,9 +85,13 @@ _ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.DhtStats, cmd.Shutdo
 
 class Engine:
     """A node without a clock, a socket or a task: `handle` each event, carry out the effects it returns in order, and
-    call `handle(Tick())` at `next_deadline()` at the latest. Call `start` once, before the first event."""
+    call `handle(Tick())` at `next_deadline()` at the latest. Call `start` once, before the first event.
 
-    def __init__(self, identity: Identity, settings: EngineSettings, rng: random.Random) -> None:
+    Engines of one simulation may share a `verifier`, so that each signature is checked once for all."""
+
+    def __init__(
+        self, identity: Identity, settings: EngineSettings, rng: random.Random, verifier: Verifier | None = None
+    ) -> None:
         tokens = [count(asker + _ASKERS, _ASKERS) for asker in range(_ASKERS)]
         self.node_id = identity.node_id
         self.settings = settings
@@ -96,7 +101,7 @@ class Engine:
         )
         self._bootstrapper = Bootstrapper(settings.bootstraps, settings.reconnect, settings.pool.dial_timeout, rng)
         self._connector = Connector(tokens[_OWN])
-        self._dht = Dht(settings.dht, identity, rng, tokens[_DHT], settings.realms)
+        self._dht = Dht(settings.dht, identity, rng, tokens[_DHT], settings.realms, verifier)
         self._rpc = Rpc(settings.rpc, identity.node_id, settings.realm, rng, tokens[_RPC])
         self._pubsub = PubSub(settings.pubsub, identity.node_id, settings.realm, rng, tokens[_PUBSUB])
         self._relay = EnvelopeRouter(settings.route, identity, settings.realms, settings.forwards, rng, tokens[_RELAY])

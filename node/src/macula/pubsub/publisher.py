@@ -250,13 +250,17 @@ class Publisher:
 
     def _unanswered(self, outbox: Outbox, now: float) -> None:
         """Send again what was not answered for too long."""
-        silent = [entry for entry in outbox.entries.values() if entry.state is State.SENT]
+        silent = [
+            entry
+            for entry in outbox.entries.values()
+            if entry.state is State.SENT and entry.sent_at + outbox.patience <= now
+        ]
         for entry in silent:
-            if entry.sent_at + outbox.patience <= now:
-                entry.state, entry.cause = State.AGAIN, Timeout.code
+            entry.state, entry.cause = State.AGAIN, Timeout.code
         outbox.patience = min(2 * outbox.patience, self._settings.ack_timeout_max)
         self._timers.set((_SILENCE, outbox.topic, outbox.node), now + outbox.patience)
-        self._flush(outbox, now, retry=True)
+        if silent:
+            self._flush(outbox, now, retry=True)
 
     def _open(self, topic: Topic, node: NodeId) -> Outbox:
         settings = self._settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -74,7 +73,6 @@ class Subscriptions:
         self._realm = realm
         self._tokens = tokens
         self._emit = emit
-        self._numbers = itertools.count(1)
         self._subscriptions: dict[int, Subscription] = {}
         self._prefixes: dict[str, _Prefix] = {}
         self._storing: dict[int, tuple[str, list[_Waiting]]] = {}
@@ -111,7 +109,7 @@ class Subscriptions:
         is_new = pattern.text not in known.patterns
         if is_new:
             self._check_size(pattern.prefix, [*known.patterns, pattern.text])
-        subscription = Subscription(next(self._numbers), pattern, wanted.capacity, wanted.ack_consumed)
+        subscription = Subscription(command, pattern, wanted.capacity, wanted.ack_consumed)
         self._subscriptions[subscription.number] = subscription
         self._prefixes[pattern.prefix] = known
         known.patterns[pattern.text] = known.patterns.get(pattern.text, 0) + 1
@@ -135,7 +133,7 @@ class Subscriptions:
     def unsubscribe(self, number: int) -> Subscription:
         """End a subscription and tell the mesh. Raises ArgumentError if there is none of that number."""
         subscription = self._subscriptions.get(number)
-        if subscription is None or not subscription.active:
+        if subscription is None:
             raise ArgumentError("subscription", f"this node has no subscription {number}")
         del self._subscriptions[number]
         self._matching.clear()
@@ -168,7 +166,8 @@ class Subscriptions:
 
     def _activate(self, waiting: _Waiting, now: float) -> None:
         subscription = waiting.subscription
-        subscription.active = True
+        # It may have been ended while its record was on the way.
+        subscription.active = subscription.number in self._subscriptions
         self._matching.clear()
         self._emit(Completed(waiting.command, subscription.number))
         fields = {"pattern": subscription.pattern.text, "duration": now - waiting.since}

@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+CLOSE_DEADLINE = 5.0
+"""Seconds for a client to read the end of its answer."""
+
 
 @asynccontextmanager
 async def serving(
@@ -28,8 +31,13 @@ async def serving(
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handle(reader, writer)
-        finally:
             writer.close()
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await writer.wait_closed()
+        except OSError:
+            pass  # the client went first, or does not read its answer
+        finally:
+            writer.transport.abort()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(clients) < max_clients:

@@ -32,7 +32,7 @@ class PeerConnector:
         timeout: float = 5.0,  # noqa: ASYNC109
         retry: int = 0,
     ) -> None:
-        """Send one message to a node (NodeId or its text) or an address (`host:port`); returns when the transport took it.
+        """Send one message to a node (NodeId or its text) or an address (`host:port`); returns when it was handed over.
 
         `type` is a message's name in wire.messages, in any case and with or without `_`; `message` has its fields, of
         which `request` is filled in. `retry` further attempts follow a failure to connect. Raises PeerUnreachable,
@@ -49,7 +49,7 @@ class PeerConnector:
         timeout: float = 5.0,  # noqa: ASYNC109
         retry: int = 0,
     ) -> Message:
-        """As send_message, and return the message that answers it. Raises Disconnected if the peer is lost meanwhile."""
+        """As send_message, and return the message that answers it. Raises Disconnected if the peer is lost."""
         answer: Message = await self._attempt(RequestRaw(_target(target), _message(type, message), timeout), retry)
         return answer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from macula.core.address import Address
@@ -49,10 +49,10 @@ class Driver:
         self,
         engine: Engine,
         transport: Transport,
-        trace: Callable[[Trace], None],
+        trace: Callable[[str, Mapping[str, object], str | None], None],
         pin: Callable[[Address, NodeId], None],
     ) -> None:
-        """`trace` gets every Trace effect, `pin` every Pin."""
+        """`trace` gets name, fields and limit of every Trace effect, `pin` every Pin."""
         self.engine = engine
         self._transport = transport
         self._trace = trace
@@ -125,7 +125,7 @@ class Driver:
                     if self._application is not None:
                         self._application.cancel(delivery)
                 case Trace():
-                    self._trace(effect)
+                    self._trace(effect.name, effect.fields, effect.limit)
                 case Pin(address, peer):
                     self._pin(address, peer)
         self._arm()
@@ -133,7 +133,7 @@ class Driver:
     def _arm(self) -> None:
         at = self.engine.next_deadline()
         if at is None or at >= self._timer_at:
-            # A timer that fires too early finds nothing due and is armed anew; that is cheaper than moving it each time.
+            # A timer that fires too early finds nothing due and is armed anew: cheaper than moving it each time.
             return
         if self._timer is not None:
             self._timer.cancel()

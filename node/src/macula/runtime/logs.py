@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from macula.core.effects import Trace
-
 ROOT = "macula"
 LIMIT_INTERVAL = 60.0
 """Seconds between two lines of the same limit."""
@@ -43,28 +41,25 @@ class Limiter:
 
 
 class TraceLog:
-    """Writes an engine's Trace effects as log lines."""
+    """Writes what a node traces as log lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._limiter = Limiter()
         self._log = logging.getLogger(f"{ROOT}.trace")
 
-    def __call__(self, trace: Trace) -> None:
-        """Write it, unless its limit was written within the last minute."""
-        fields = dict(trace.fields)
-        level = logging.DEBUG if trace.name.startswith(QUIET) else logging.INFO
-        if trace.limit is not None:
-            level = logging.WARNING
+    def write(self, name: str, fields: Mapping[str, object], limit: str | None = None) -> None:
+        """Write a line, unless one with the same limit was written within the last minute."""
+        level = logging.WARNING if limit else logging.DEBUG if name.startswith(QUIET) else logging.INFO
         if not self._log.isEnabledFor(level):
             return
-        if trace.limit is not None:
-            suppressed = self._limiter.admit(trace.limit, self._clock())
-            if suppressed is None:
-                return
-            if suppressed:
-                fields["suppressed"] = suppressed
-        log_event(self._log, level, trace.name, fields)
+        suppressed = self._limiter.admit(limit, self._clock()) if limit else 0
+        if suppressed is not None:
+            log_event(self._log, level, name, {**fields, "suppressed": suppressed} if suppressed else fields)
+
+
+log_trace = TraceLog().write
+"""The process's TraceLog: the nodes of one process share its log, and so its limits."""
 
 
 def log_event(log: logging.Logger, level: int, name: str, fields: Mapping[str, object]) -> None:

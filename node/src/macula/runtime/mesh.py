@@ -13,13 +13,13 @@ from macula.core import commands as cmd
 from macula.core.record import Kind
 from macula.core.results import CallResult, DhtStatistics, LookupResult, NodeStatus, PublishResult
 from macula.engine import EngineSettings
-from macula.errors import ArgumentError
+from macula.errors import ArgumentError, MeshError
 from macula.identity import Did, NodeId
 from macula.identity.names import check_name
 from macula.runtime.connector import PeerConnector
 from macula.runtime.driver import Driver
-from macula.runtime.logs import ROOT, log_event
 from macula.runtime.handlers import Handlers, Procedure
+from macula.runtime.logs import ROOT, log_event
 from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
 from macula.runtime.status import StatusReporter
 from macula.runtime.subscription import Subscription
@@ -189,7 +189,10 @@ class Mesh:
         self._handlers.subscriptions[id_] = subscription
         try:
             await future
-        except BaseException:
+        except asyncio.CancelledError:
+            await subscription.close()
+            raise
+        except MeshError:
             self._handlers.subscriptions.pop(id_, None)
             raise
         if callback is not None:

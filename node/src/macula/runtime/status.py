@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
-from macula import __version__
 from macula.core.address import Address
 from macula.core.peer_record import read_peer
 from macula.core.record import Kind, Record
@@ -38,6 +38,7 @@ class StatusReporter:
         self._addresses = addresses
         self._find_peer = find_peer
         self._started = time.monotonic()
+        self._version = version("macula-mesh")
 
     def status(self, status: NodeStatus) -> dict[str, Any]:
         """The contents of `macula status --json`."""
@@ -48,7 +49,7 @@ class StatusReporter:
             "node_id": str(self._node_id),
             "short_id": self._node_id.short,
             "realms": list(self._settings.realms),
-            "version": __version__,
+            "version": self._version,
             "commit": os.environ.get("MACULA_COMMIT", ""),
             "uptime_s": round(now - self._started, 1),
             "ready": status.ready,

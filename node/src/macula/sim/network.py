@@ -98,10 +98,12 @@ class Network:
             reason = f"{codes.BAD_IDENTITY}: expected {dial.expected.short}, found {target.short}"
             self._tell(source, DialFailed(dial.dial, reason), 2 * self._delay())
             return
-        self._clock.at(self._clock.now + 2 * self._delay(), lambda: self._established(source, target, dial))
+        host = self._hosts[source]
+        self._clock.at(self._clock.now + 2 * self._delay(), lambda: self._established(host, target, dial))
 
-    def _established(self, source: NodeId, target: NodeId, dial: Dial) -> None:
-        if source not in self._hosts:
+    def _established(self, host: _Host, target: NodeId, dial: Dial) -> None:
+        source = host.node
+        if self._hosts.get(source) is not host:
             return
         if target not in self._hosts or not self._joined(source, target):
             self._tell(source, DialFailed(dial.dial, "no answer"), 0.0)
@@ -110,8 +112,8 @@ class Network:
         if fresh:
             self._generation += 1
             self._links[source, target] = self._links[target, source] = self._generation
-            self._hosts[target].deliver(PeerConnected(source, self._hosts[source].address, None))
-        self._hosts[source].deliver(PeerConnected(target, self._hosts[target].address, dial.dial, fresh))
+            self._hosts[target].deliver(PeerConnected(source, host.address, None))
+        host.deliver(PeerConnected(target, self._hosts[target].address, dial.dial, fresh))
 
     def _send(self, source: NodeId, peer: NodeId, lane: Lane, frame: bytes) -> None:
         generation = self._links.get((source, peer))
@@ -132,17 +134,30 @@ class Network:
     def _cut(self, a: NodeId, b: NodeId, code: str, reason: str, delay: float) -> None:
         if self._links.pop((a, b), None) is None:
             return
-        del self._links[b, a]
+        self._links.pop((b, a), None)
         for lane in Lane:
             self._arrivals.pop((a, b, lane), None)
             self._arrivals.pop((b, a, lane), None)
-        self._tell(a, PeerLost(b, code, reason), delay)
-        self._tell(b, PeerLost(a, code, reason), delay + self._delay())
+        self._tell_lost(a, PeerLost(b, code, reason), delay)
+        self._tell_lost(b, PeerLost(a, code, reason), delay + self._delay())
 
     def _tell(self, node: NodeId, event: Event, delay: float) -> None:
+        host = self._hosts.get(node)
+
         def tell() -> None:
-            if node in self._hosts:
-                self._hosts[node].deliver(event)
+            # Not to one that was started anew meanwhile: it asked for nothing.
+            if host is not None and self._hosts.get(node) is host:
+                host.deliver(event)
+
+        self._clock.at(self._clock.now + delay, tell)
+
+    def _tell_lost(self, node: NodeId, event: PeerLost, delay: float) -> None:
+        host = self._hosts.get(node)
+
+        def tell() -> None:
+            # A connection that came up meanwhile has replaced the lost one.
+            if host is not None and self._hosts.get(node) is host and (node, event.peer) not in self._links:
+                host.deliver(event)
 
         self._clock.at(self._clock.now + delay, tell)
 

@@ -23,6 +23,7 @@ from macula.core.effects import (
     Trace,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
+from macula.dht.verifier import Verifier
 from macula.engine import Engine, EngineSettings
 from macula.identity import Identity, NodeId
 from macula.sim.clock import Clock
@@ -42,10 +43,11 @@ class SimNode:
         settings: EngineSettings,
         address: Address,
         rng: random.Random,
+        verifier: Verifier,
     ) -> None:
         self.node_id: NodeId = identity.node_id
         self.address = address
-        self.engine = Engine(identity, settings, rng)
+        self.engine = Engine(identity, settings, rng, verifier)
         self.completed: dict[int, Completed] = {}
         self.events: list[EventDelivery] = []
         self.calls: list[CallDelivery] = []

@@ -8,11 +8,16 @@ from typing import Any
 
 from macula.core.address import Address
 from macula.core.commands import Command
+from macula.dht.verifier import Verifier
 from macula.engine import EngineSettings
 from macula.identity import Identity
 from macula.sim.clock import Clock
 from macula.sim.network import Network, NetworkSettings
 from macula.sim.node import SimNode
+
+
+_VERIFIED = 100_000
+"""Records remembered as verified, for all nodes together."""
 
 
 class World:
@@ -23,6 +28,7 @@ class World:
         self._rng = random.Random(seed)
         self.network = Network(self.clock, random.Random(self._rng.random()), network or NetworkSettings())
         self.nodes: list[SimNode] = []
+        self._verifier = Verifier(_VERIFIED)
 
     def next_address(self) -> Address:
         """The address of the next node, 10.0.0.1 and on."""
@@ -35,7 +41,9 @@ class World:
         """Start a node."""
         identity = identity or Identity.from_random(self._rng)
         rng = random.Random(self._rng.random())
-        node = SimNode(self.clock, self.network, identity, settings, address or self.next_address(), rng)
+        node = SimNode(
+            self.clock, self.network, identity, settings, address or self.next_address(), rng, self._verifier
+        )
         self.nodes.append(node)
         return node
 

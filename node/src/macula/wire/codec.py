@@ -42,11 +42,12 @@ def encode(message: Message) -> bytes:
         body = {name: check(getattr(message, name)) for name, check in _FIELDS[type(message)]}
         payload: bytes = msgpack.packb(body, use_bin_type=True)
     except ProtocolError as error:
-        raise ArgumentError(type(message).__name__, error.reason) from error
+        raise ArgumentError("message", error.reason) from error
     except UnicodeEncodeError as error:
-        raise ArgumentError(type(message).__name__, f"is not Unicode text: {error}") from error
+        raise ArgumentError("message", f"{type(message).__name__} is not Unicode text: {error}") from error
     if len(payload) > MAX_PAYLOAD:
-        raise ArgumentError(type(message).__name__, f"frame must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
+        kind = type(message).__name__
+        raise ArgumentError("message", f"payload of {kind} must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
     return pack_header(message.TYPE, len(payload)) + payload
 
 

@@ -29,7 +29,7 @@ TOO_LARGE = "too_large"
 QUOTA = "quota"
 NOT_SERVING = "not_serving"  # the node is a client of the DHT only
 
-# Answers to Publish.
+# Answers to Publish; STALE too, for an event that comes after later ones were delivered.
 ACCEPTED = "accepted"
 BUSY = "busy"
 NO_SUBSCRIPTION = "no_subscription"

@@ -78,13 +78,18 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """Lanes are held back for another connection, and have been for the lame duck time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The connection is over."""
 
     closing: Closing
 
 
-Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Ended
+Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Overdue | Ended
 
 
 class Connection:
@@ -155,9 +160,9 @@ class Connection:
             self._state_at = None
             self._time_is_up()
         if self._hold_at is not None and now >= self._hold_at:
-            self._hold_at = None
-            for lane in Lane:
-                self.release(lane)
+            self._hold_at = now + self._settings.lame_duck_time if self.inbound.continues else None
+            if self.inbound.continues:
+                self._notes.append(Overdue())
         if self._keep_alive_at is not None and now >= self._keep_alive_at:
             self._keep_alive_at = now + self._settings.keep_alive
             self._quic.send_ping(0)
@@ -265,6 +270,8 @@ class Connection:
     def _heard(self, now: float) -> None:
         if self.state is State.ACTIVE:
             self._keep_alive_at = now + self._settings.keep_alive
+        elif self.state is State.LAME:
+            self._state_at = now + self._settings.lame_duck_time
 
     def _pump(self, now: float) -> None:
         while (event := self._quic.next_event()) is not None:

@@ -26,6 +26,7 @@ from macula.providers.quic.connection import (
     LaneEnded,
     Note,
     Opened,
+    Overdue,
     Proved,
     State,
 )
@@ -277,6 +278,8 @@ class Endpoint:
                     self._sessions.lane_opened(connection, peer, lane)
             case LaneEnded(lane):
                 self._sessions.lane_ended(connection, peer, lane)
+            case Overdue():
+                self._sessions.overdue(connection, peer)
             case Got() | Credit() | Doubt():
                 self._sessions.note(connection, peer, note)
             case Ended(closing):

@@ -134,6 +134,12 @@ class Sessions:
             if connection.inbound.all_ended:
                 self._close(connection, Closing(codes.DUPLICATE, "the other connection stays"))
 
+    def overdue(self, connection: Connection, peer: NodeId) -> None:
+        """Lanes wait for another connection: if there is none, they have waited long enough."""
+        session = self._sessions.get(peer)
+        if session is not None and session.active is connection and session.lame is None:
+            session.lame_is_over()
+
     def note(self, connection: Connection, peer: NodeId, note: Got | Credit | Doubt) -> None:
         """Something that the engine learns, if it comes from a connection that counts."""
         session = self._sessions.get(peer)

@@ -34,7 +34,7 @@ class QuicSettings:
     close_timeout: float = 1.0
     """How long a closing connection waits for what was sent to be acknowledged."""
     lame_duck_time: float = 5.0
-    """How long the loser of two connections to one peer still receives."""
+    """How long the loser of two connections to one peer is kept after the last packet came on it."""
     linger_time: float = 3.0
     """How long the connection ids of a closed connection are kept, to tell late packets from new ones."""
     dial_stagger: float = 0.05

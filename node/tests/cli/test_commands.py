@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from macula.cli.main import COMMANDS, app
+from macula.errors import NodeClosed
+from runtime.fake_mesh import OTHER, OWN, REALM, event
+
+from .running import RunningNode
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(app, args)
+
+
+def run_json(*args: str, exit_code: int = 0) -> Any:
+    result = run(*args, "--json")
+    assert result.exit_code == exit_code, result.output
+    return json.loads(result.stdout)
+
+
+def test_status_is_what_the_node_says(node: RunningNode) -> None:
+    status = run_json("status")
+    assert {"name", "mode", "node_id", "short_id", "realms", "version", "commit", "uptime_s", "ready"} <= status.keys()
+    assert {"listen", "addresses", "dht", "pool", "peers", "procedures", "subscriptions"} <= status.keys()
+    assert (status["node_id"], status["dht"]) == (str(OWN), {"nodes": 4, "buckets": 3, "stored_keys": 7})
+
+
+def test_what_people_see_fits_their_terminal_and_is_no_markup(node: RunningNode) -> None:
+    for command in ("status", "peers"):
+        result = run(command)
+        assert result.exit_code == 0
+        assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    text = run("status").stdout
+    assert "edge1 (edge), ready" in text
+    assert "75% of 4 uses" in text
+    assert "boot[red]strap" in text
+    assert OTHER.short in text
+
+
+def test_a_wide_terminal_shows_more(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "received" not in run("peers").stdout
+    monkeypatch.setenv("COLUMNS", "140")
+    assert "1.5 kB" in run("peers").stdout
+
+
+def test_peers(node: RunningNode) -> None:
+    (peer,) = run_json("peers")
+    assert (peer["node_id"], peer["hops"], peer["rtt_ms"]) == (str(OTHER), None, 0.4)
+
+
+def test_call(node: RunningNode) -> None:
+    async def double(args: Any, context: object) -> Any:
+        return {"doubled": 2 * args["n"]}
+
+    node.mesh.procedures["a.b.double"] = double
+    report = run_json("call", "a.b.double", '{"n": 4}', "--timeout", "2", "--to", str(OTHER))
+    assert report == {
+        "result": {"doubled": 8},
+        "provider": str(OTHER),
+        "path": "routed",
+        "hops": [str(OTHER)],
+        "latency_ms": 1.25,
+    }
+    assert node.mesh.asked == [("a.b.double", {"n": 4}, 2.0, OTHER)]
+    result = run("call", "a.b.double", '{"n": 4}')
+    assert json.loads(result.stdout) == {"doubled": 8}
+    assert f"answered by {OWN.short} in 1.2 ms, routed, forwarded by 1" in result.stderr
+
+
+def test_a_call_that_the_mesh_refuses(node: RunningNode) -> None:
+    assert run_json("call", "a.b.nobody", exit_code=1)["error"]["code"] == "not_found"
+    result = run("call", "a.b.nobody")
+    assert result.exit_code == 1
+    assert "not_found: nobody provides a.b.nobody" in result.stderr
+    assert "macula dht lookup" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("call", "a.b", "{nonsense"),
+        ("call",),
+        ("publish", "a.b", "1", "--qos", "2"),
+        ("subscribe", "a.b", "--count", "0"),
+        ("dht", "lookup", "a.b", "--kind", "other"),
+        ("frobnicate",),
+        ("node", "--port", "99999"),
+        ("node", "--prot", "1"),
+        ("settings", "--mode", "boss"),
+        ("pins", "forget", "nowhere"),
+    ],
+)
+def test_wrong_usage(args: tuple[str, ...]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_a_wrong_argument_that_the_node_finds_is_wrong_usage_too(node: RunningNode) -> None:
+    error = run_json("call", "a.b.c", "--to", "nobody", exit_code=2)["error"]
+    assert (error["code"], error["field"]) == ("argument", "node_id")
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("peers",), ("call", "a.b"), ("serve",), ("publish", "a.b"), ("dht", "stats")]
+)
+def test_without_a_node_the_next_step_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    error = run_json(*command, exit_code=3)["error"]
+    assert error["code"] == "no_node"
+    assert f"{tmp_path}/control.sock" in error["message"]
+    assert "macula node" in error["message"]
+    assert run(*command, "--control-socket", "/nowhere/x.sock").exit_code == 3
+
+
+def test_publish(node: RunningNode) -> None:
+    report = run_json("publish", "a.b", '{"x": 1}', "--qos", "1", "--timeout", "3")
+    assert report == {
+        "topic": "a.b",
+        "subscribers": 2,
+        "delivered": [str(OWN)],
+        "failed": {str(OTHER): "timeout"},
+        "latency_ms": 2.0,
+    }
+    assert node.mesh.asked == [("a.b", {"x": 1}, 1, 3.0)]
+    text = run("publish", "a.b", "1").stdout
+    assert "sent to 1 of 2 subscribers" in text
+    assert f"{OTHER.short} failed: timeout" in text
+
+
+def test_subscribe_counts(node: RunningNode) -> None:
+    node.mesh.events = [event(1, {"c": 20}), event(2, {"c": 21}), event(3, {"c": 22})]
+    result = run("subscribe", "a.b.*", "--count", "2", "--json")
+    assert result.exit_code == 0
+    first, *events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert first == {"subscribed": "a.b.*"}
+    assert [(one["sequence"], one["payload"]) for one in events] == [(1, {"c": 20}), (2, {"c": 21})]
+    assert set(events[0]) == {"topic", "payload", "publisher", "epoch", "sequence", "missed"}
+    node.wait_for(node.mesh.subscriptions[0].closed)
+
+
+def test_subscribe_ends_in_time(node: RunningNode) -> None:
+    node.mesh.events = [event(1)]
+    assert run("subscribe", "a.b", "--timeout", "0.05").exit_code == 0
+    result = run("subscribe", "a.b", "--timeout", "0.05", "--count", "2", "--json")
+    assert result.exit_code == 1
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert last["error"] == {"code": "timeout", "message": "1 of 2 events came within 0.05 s"}
+
+
+def test_serve_lasts_until_it_is_interrupted(node: RunningNode) -> None:
+    command = [sys.executable, "-m", "macula.cli", "serve", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["serving"][0] == f"{REALM}.demo.echo"
+        assert run_json("call", f"{REALM}.demo.echo", "[1]")["result"] == [1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    node.wait_for(node.mesh.withdrawn)
+
+
+def test_dht(node: RunningNode) -> None:
+    assert run_json("dht", "stats") == {"nodes": 4, "buckets": 3, "stored_keys": 7}
+    found = run_json("dht", "lookup", "a.b", "--kind", "topic")
+    assert found.keys() == {"name", "key", "found", "holders", "closest"}
+    assert OTHER.short in run("dht", "lookup", "a.b").stdout
+
+
+def test_id_of_a_running_node(node: RunningNode) -> None:
+    assert run_json("id") == {
+        "node_id": str(OWN),
+        "short_id": OWN.short,
+        "did": f"did:macula:{REALM}.{OWN}",
+        "public_key": OWN.hex(),
+    }
+
+
+def test_id_of_a_stopped_node(tmp_path: Path) -> None:
+    from macula.runtime.keystore import Keystore
+
+    assert run_json("id", exit_code=3)["error"]["code"] == "no_node"
+    identity = Keystore(tmp_path).load_or_create_identity()
+    assert run_json("id")["node_id"] == str(identity.node_id)
+
+
+def test_pins(tmp_path: Path) -> None:
+    from macula.core.address import Address
+    from macula.runtime.keystore import Keystore
+
+    Keystore(tmp_path).pin(Address("172.21.0.10", 9443), OTHER)
+    assert run_json("pins", "list") == {"172.21.0.10:9443": str(OTHER)}
+    assert str(OTHER)[:20] in run("pins", "list").stdout
+    assert run_json("pins", "forget", "172.21.0.10:9443")["forgotten"] == str(OTHER)
+    assert run_json("pins", "forget", "172.21.0.10:9443")["forgotten"] is None
+    assert run_json("pins", "list") == {}
+
+
+def test_a_node_that_is_stopping(node: RunningNode) -> None:
+    node.mesh.refusal = NodeClosed("the node has stopped")
+    assert run_json("status", exit_code=1)["error"]["code"] == "closed"
+
+
+def test_help_names_every_command() -> None:
+    text = run("--help").stdout
+    assert all(command in text for command in COMMANDS)
+
+
+def test_a_short_command_loads_neither_quic_nor_asyncio(node: RunningNode) -> None:
+    code = (
+        "import sys\nsys.argv = ['macula', 'status', '--json']\nfrom macula.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('aioquic', 'asyncio', 'cryptography', 'pydantic_settings', 'rich') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert json.loads(result.stdout.splitlines()[0])["name"] == "edge1"

@@ -1,0 +1,204 @@
+"""Single flight: one attempt for each peer, however many messages wait for it."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from macula.core.effects import Dial
+from macula.core.requests import FindPeer, Route, SendFailed, SendTo
+from macula.engine.dialer import Dialer
+from macula.engine.settings import PoolSettings
+from tests.engine.playbook import WALL, address, dht_send, node, peer_info, send
+
+
+def make(**pool: object) -> Dialer:
+    return Dialer(PoolSettings(**pool), count(1000))  # type: ignore[arg-type]
+
+
+def knowing(*indexes: int, **pool: object) -> Dialer:
+    dialer = make(**pool)
+    for index in indexes:
+        dialer.learn(peer_info(index))
+    return dialer
+
+
+def test_many_messages_one_dial_and_their_order_is_kept() -> None:
+    dialer = knowing(1)
+    first, *others = (send(1, number) for number in range(1, 101))
+    assert dialer.send(first, 0.0) == [Dial(1000, (address(1),), node(1), 3.0)]
+    assert [dialer.send(request, 0.1) for request in others] == [[]] * 99
+    dialer.answered(1000)
+    assert dialer.connected(node(1)) == [first, *others]
+    assert dialer.connected(node(1)) == []
+
+
+def test_two_peers_are_dialed_side_by_side() -> None:
+    dialer = knowing(1, 2)
+    assert dialer.send(send(1, 1), 0.0) == [Dial(1000, (address(1),), node(1), 3.0)]
+    assert dialer.send(send(2, 2), 0.0) == [Dial(1001, (address(2),), node(2), 3.0)]
+
+
+def test_the_257th_waiting_message_is_refused_as_busy() -> None:
+    dialer = knowing(1)
+    for number in range(1, 257):
+        dialer.send(send(1, number), 0.0)
+    (failed,) = dialer.send(send(1, 257), 0.0)
+    assert isinstance(failed, SendFailed)
+    assert (failed.token, failed.peer, failed.code) == (257, node(1), "busy")
+    assert len(dialer.connected(node(1))) == 256
+
+
+def test_without_an_address_the_dht_is_asked_and_its_answer_dialed() -> None:
+    dialer = make()
+    assert dialer.send(send(1, 1), 0.0) == [FindPeer(1000, node(1))]
+    assert dialer.found(1000, peer_info(1), 0.5) == [Dial(1001, (address(1),), node(1), 3.0)]
+
+
+def test_nobody_knows_the_peer() -> None:
+    dialer = make()
+    dialer.send(send(1, 1), 0.0)
+    dialer.send(send(1, 2), 0.0)
+    assert dialer.found(1000, None, 0.5) == [
+        SendFailed(1, node(1), "disconnected", "no peer record found"),
+        SendFailed(2, node(1), "disconnected", "no peer record found"),
+    ]
+
+
+def test_a_failed_dial_searches_and_dials_the_new_address() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    assert dialer.dial_failed(1000, "no answer", 3.0) == [FindPeer(1001, node(1))]
+    moved = peer_info(1, at=address(99), wall=WALL + 1)
+    dialer.learn(moved)
+    assert dialer.found(1001, moved, 3.5) == [Dial(1002, (address(99),), node(1), 3.0)]
+    dialer.answered(1002)
+    assert dialer.connected(node(1)) == [send(1, 1)]
+
+
+def test_a_second_failure_falls_back_to_an_envelope() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    dialer.dial_failed(1000, "no answer", 3.0)
+    moved = peer_info(1, at=address(99), wall=WALL + 1)
+    dialer.learn(moved)
+    dialer.found(1001, moved, 3.5)
+    assert dialer.dial_failed(1002, "no answer", 6.5) == [Route(moved, send(1, 1).message, 1)]
+
+
+def test_the_same_address_again_is_not_dialed_twice() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    dialer.dial_failed(1000, "no answer", 3.0)
+    assert dialer.found(1001, peer_info(1), 3.5) == [Route(peer_info(1), send(1, 1).message, 1)]
+
+
+def test_a_message_of_the_dht_never_starts_a_search_nor_an_envelope() -> None:
+    dialer = make()
+    assert dialer.send(dht_send(1, 1), 0.0) == [SendFailed(1, node(1), "disconnected", "no known address")]
+    dialer.learn(peer_info(1))
+    assert dialer.send(dht_send(1, 2), 0.0) == [Dial(1000, (address(1),), node(1), 3.0)]
+    assert dialer.dial_failed(1000, "no answer", 3.0) == [SendFailed(2, node(1), "disconnected", "no answer")]
+
+
+def test_a_call_beside_a_message_of_the_dht_starts_the_search() -> None:
+    dialer = knowing(1)
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.send(send(1, 2), 0.0)
+    assert dialer.dial_failed(1000, "no answer", 3.0) == [FindPeer(1001, node(1))]
+    assert dialer.found(1001, None, 3.5) == [
+        SendFailed(1, node(1), "disconnected", "no peer record found"),
+        Route(peer_info(1), send(1, 2).message, 2),
+    ]
+
+
+def test_a_peer_that_says_it_cannot_be_reached_is_never_dialed() -> None:
+    dialer = make()
+    hidden = peer_info(1, reachable=False)
+    dialer.learn(hidden)
+    assert dialer.send(send(1, 1), 0.0) == [Route(hidden, send(1, 1).message, 1)]
+
+
+def test_after_a_failure_no_dial_for_five_seconds() -> None:
+    dialer = knowing(1)
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.dial_failed(1000, "no answer", 3.0)
+    assert dialer.send(send(1, 2), 7.9) == [Route(peer_info(1), send(1, 2).message, 2)]
+    (failed,) = dialer.send(dht_send(1, 3), 7.9)
+    assert isinstance(failed, SendFailed)
+    assert dialer.send(send(1, 4), 8.0) == [Dial(1001, (address(1),), node(1), 3.0)]
+
+
+def test_a_new_address_ends_the_wait() -> None:
+    dialer = knowing(1)
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.dial_failed(1000, "no answer", 3.0)
+    dialer.learn(peer_info(1, wall=WALL + 1))
+    assert not any(isinstance(outcome, Dial) for outcome in dialer.send(send(1, 2), 3.1))
+    dialer.learn(peer_info(1, at=address(99), wall=WALL + 2))
+    assert dialer.send(send(1, 3), 3.2) == [Dial(1001, (address(99),), node(1), 3.0)]
+
+
+def test_the_first_address_ends_the_wait_too() -> None:
+    dialer = make()
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.learn(peer_info(1))
+    assert dialer.send(send(1, 2), 0.1) == [Dial(1000, (address(1),), node(1), 3.0)]
+
+
+def test_an_older_record_changes_nothing() -> None:
+    dialer = knowing(1)
+    dialer.learn(peer_info(1, at=address(99), wall=WALL - 10))
+    assert dialer.known(node(1)) == peer_info(1)
+
+
+def test_the_address_book_forgets_the_least_recently_learned() -> None:
+    dialer = knowing(1, 2, address_book=2)
+    dialer.learn(peer_info(1))
+    dialer.learn(peer_info(3))
+    assert dialer.known(node(2)) is None
+    assert dialer.known(node(1)) == peer_info(1)
+
+
+def test_an_answer_to_an_envelope_goes_back_as_one() -> None:
+    dialer = knowing(1)
+    reply = SendTo(node(1), send(1, 1).lane, send(1, 1).message, 1, routed=True)
+    assert dialer.send(reply, 0.0) == [Route(peer_info(1), reply.message, 1)]
+
+
+def test_without_a_token_nobody_is_told() -> None:
+    dialer = make()
+    request = dht_send(1, 1)
+    assert dialer.send(SendTo(request.peer, request.lane, request.message), 0.0) == []
+
+
+def test_hello_refused_goes_on_like_a_failed_dial() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    dialer.answered(1000)
+    assert dialer.refused(node(1), "no_common_realm", 0.1) == [FindPeer(1001, node(1))]
+
+
+def test_another_connection_that_fails_does_not_end_a_dial_under_way() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    assert dialer.refused(node(1), "the peer's own connection was lost", 0.1) == []
+    dialer.answered(1000)
+    assert dialer.connected(node(1)) == [send(1, 1)]
+
+
+def test_a_late_failure_of_an_old_dial_does_not_end_the_new_one() -> None:
+    dialer = knowing(1)
+    dialer.send(send(1, 1), 0.0)
+    assert dialer.connected(node(1)) == [send(1, 1)]  # the peer had dialed as well
+    assert dialer.send(send(1, 2), 1.0) == [Dial(1001, (address(1),), node(1), 3.0)]
+    assert dialer.dial_failed(1000, "no answer", 3.0) == []
+    dialer.answered(1001)
+    assert dialer.connected(node(1)) == [send(1, 2)]
+
+
+def test_answers_to_nothing_are_ignored() -> None:
+    dialer = make()
+    dialer.answered(7)
+    assert dialer.dial_failed(7, "?", 0.0) == []
+    assert dialer.found(7, None, 0.0) == []
+    assert dialer.refused(node(1), "?", 0.0) == []

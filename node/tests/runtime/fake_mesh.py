@@ -1,0 +1,160 @@
+"""A mesh of one node in memory, for what talks to a MeshLike."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+from macula.errors import ArgumentError, MeshError, NotFound, RemoteError
+from macula.identity import Did, Identity, NodeId
+from macula.runtime.reports import CallContext, CallReport, Handler, MeshEvent, PublishReport
+from macula.wire.values import Value
+
+OWN = Identity.from_random(random.Random(1)).node_id
+OTHER = Identity.from_random(random.Random(2)).node_id
+REALM = "org.example.mesh"
+
+
+class FakeSubscription:
+    """Gives `events`, then waits until it is closed."""
+
+    def __init__(self, events: list[MeshEvent]) -> None:
+        self.waiting = asyncio.Queue[MeshEvent | None](1024)
+        for event in events:
+            self.waiting.put_nowait(event)
+        self.closed = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[MeshEvent]:
+        while (event := await self.waiting.get()) is not None:
+            yield event
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+class FakeMesh:
+    """Answers from what the test sets."""
+
+    def __init__(self) -> None:
+        self.node_id = OWN
+        self.name = "edge1"
+        self.realm = REALM
+        self.mode = "edge"
+        self.ready = True
+        self.refusal: Exception | None = None
+        self.hang = False
+        self.procedures: dict[str, Handler] = {}
+        self.withdrawn = asyncio.Event()
+        self.events: list[MeshEvent] = []
+        self.subscriptions: list[FakeSubscription] = []
+        self.subscribed = asyncio.Event()
+        self.call_started = asyncio.Event()
+        self.call_cancelled = asyncio.Event()
+        self.asked: list[tuple[object, ...]] = []
+
+    async def status(self) -> dict[str, Any]:
+        if self.refusal:
+            raise self.refusal
+        if self.hang:
+            await asyncio.Event().wait()
+        return {
+            "name": self.name,
+            "mode": self.mode,
+            "node_id": str(self.node_id),
+            "short_id": self.node_id.short,
+            "realms": [self.realm],
+            "version": "0.1.0",
+            "commit": "",
+            "uptime_s": 12.5,
+            "ready": self.ready,
+            "listen": "0.0.0.0:9443",
+            "addresses": ["172.21.0.31:9443"],
+            "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
+            "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75},
+            "peers": await self.peers(),
+            "procedures": list(self.procedures),
+            "subscriptions": [],
+        }
+
+    async def peers(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "node_id": str(OTHER),
+                "short_id": OTHER.short,
+                "name": "boot[red]strap",
+                "mode": "bootstrap",
+                "address": "172.21.0.10:9443",
+                "path": "direct",
+                "rtt_ms": 0.4,
+                "hops": None,
+                "inbound": False,
+                "since_s": 12.0,
+                "bytes_sent": 1500,
+                "bytes_received": 999,
+            }
+        ]
+
+    async def report_call(
+        self,
+        procedure: str,
+        args: Value,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the mesh has it
+        to: NodeId | None = None,
+    ) -> CallReport:
+        self.asked.append((procedure, args, timeout, to))
+        handler = self.procedures.get(procedure)
+        if handler is None:
+            raise NotFound(f"nobody provides {procedure}")
+        self.call_started.set()
+        try:
+            value = await handler(args, CallContext(OTHER, str(Did(REALM, OTHER)), REALM, 5.0))
+        except asyncio.CancelledError:
+            self.call_cancelled.set()
+            raise
+        except MeshError as error:
+            raise RemoteError(str(error)) from error
+        return CallReport(value, to or self.node_id, "routed", (OTHER,), 0.00125)
+
+    async def publish(
+        self,
+        topic: str,
+        payload: Value,
+        *,
+        qos: int = 0,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as the mesh has it
+    ) -> PublishReport:
+        if qos not in (0, 1):
+            raise ArgumentError("qos", f"must be 0 or 1, is {qos!r}")
+        self.asked.append((topic, payload, qos, timeout))
+        return PublishReport(topic, (OWN,), {OTHER: "timeout"}, 0.002)
+
+    async def subscribe(self, pattern: str, *, capacity: int = 256) -> FakeSubscription:
+        self.asked.append((pattern, capacity))
+        subscription = FakeSubscription(self.events)
+        self.subscriptions.append(subscription)
+        self.subscribed.set()
+        return subscription
+
+    async def advertise(self, procedure: str, handler: Handler, *, idempotent: bool = False) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.procedures[procedure] = handler
+
+    async def unadvertise(self, procedure: str) -> None:
+        del self.procedures[procedure]
+        if not self.procedures:
+            self.withdrawn.set()
+
+    async def dht_stats(self) -> dict[str, Any]:
+        return {"nodes": 4, "buckets": 3, "stored_keys": 7}
+
+    async def dht_details(self, name: str, kind: str) -> dict[str, Any]:
+        found = [{"node_id": str(OTHER), "address": "172.21.0.10:9443", "name": "bootstrap"}]
+        return {"name": name, "key": "ab" * 32, "found": found, "holders": [str(OWN)], "closest": [str(OTHER)]}
+
+
+def event(sequence: int, payload: Value = None, missed: int = 0) -> MeshEvent:
+    return MeshEvent(f"{REALM}.sensors.kitchen", payload, OTHER, 7, sequence, missed)
