@@ -7,7 +7,6 @@ import asyncio
 
 import macula
 from macula.errors import NotFound, RemoteError
-from macula.runtime.reports import CallContext
 
 REALM = "org.example.calculator"
 
@@ -17,7 +16,7 @@ def divide(args: dict[str, float]) -> float:
     return args["a"] / args["b"]
 
 
-async def total(args: list[float], context: CallContext) -> dict[str, object]:
+async def total(args: list[float], context: macula.CallContext) -> dict[str, object]:
     """An async handler that also wants to know who is calling."""
     return {"total": sum(args), "asked_by": context.caller.short}
 

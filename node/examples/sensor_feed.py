@@ -6,7 +6,6 @@ Run it alone: both nodes live in this process and find each other through the fi
 import asyncio
 
 import macula
-from macula.runtime.reports import MeshEvent
 
 REALM = "org.example.sensors"
 ROOMS = ("kitchen", "cellar")
@@ -17,7 +16,7 @@ async def main() -> None:
     async with macula.connect(REALM, node_id="display", mode="bootstrap", host="127.0.0.1") as display:
         cellar: asyncio.Queue[float] = asyncio.Queue(READINGS)
 
-        async def watch(event: MeshEvent) -> None:
+        async def watch(event: macula.MeshEvent) -> None:
             await cellar.put(event.payload["celsius"])
 
         await display.subscribe(f"{REALM}.cellar.temperature", watch)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from macula.core.results import LookupResult
 from macula.dht.settings import DhtSettings
 from macula.engine import Bootstrap, Engine, EngineSettings, Mode
 from macula.engine.settings import PoolSettings, ReconnectSettings
+from macula.errors import ConfigError
 from macula.identity import Identity, NodeId
 from macula.providers.quic.transport import QuicTransport
 from macula.relay.settings import RouteSettings
@@ -24,26 +26,39 @@ from macula.runtime.addresses import find_addresses
 from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers
 from macula.runtime.keystore import Keystore
-from macula.runtime.logs import TraceLog
+from macula.runtime.logs import ROOT, TraceLog, log_event
 from macula.runtime.mesh import Mesh
 from macula.runtime.status import StatusReporter
+
+_LOG = logging.getLogger(f"{ROOT}.api")
+
+
+JOIN_TIMEOUT = 10.0
+"""Seconds for a whole connect (two attempts, and time to look around)."""
 
 
 @asynccontextmanager
 async def connect(
-    realm: str, node_id: str | None = None, bootstrap: Sequence[str] = (), **settings: Any
+    realm: str,
+    node_id: str | None = None,
+    bootstrap: Sequence[str] = (),
+    *,
+    join_timeout: float = JOIN_TIMEOUT,
+    **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """A node in this process, for as long as the context lasts.
+    """A node in this process that has entered the mesh, for as long as the context lasts.
 
     `node_id` is the node's name, `bootstrap` are addresses such as "host:9443"; `settings` are those of
     `macula settings`. Unless `data_dir` is given the identity lasts as long as the node; unless `port` is given a free
-    one is taken. Raises ConfigError, and OSError if the port is taken.
+    one is taken. Raises ConfigError, PeerUnreachable if no bootstrap let it in within `join_timeout` seconds, and
+    OSError if the port is taken.
     """
     chosen: dict[str, Any] = {"port": 0, "realm": realm, "bootstrap": tuple(bootstrap), **settings}
     if node_id is not None:
         chosen["name"] = node_id
     identity = None if "data_dir" in settings else Identity.generate()
     async with open_node(Settings(**chosen), identity) as mesh:
+        await mesh.joined(join_timeout)
         yield mesh
 
 
@@ -56,7 +71,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
     transport = QuicTransport(identity, Address(settings.host, settings.port))
     engine = Engine(identity, engine_settings, random.Random())
-    driver = Driver(engine, transport, TraceLog().write, keystore.pin if keystore else _forget)
+    driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         handlers = Handlers(driver, tasks, settings.handler_threads)
@@ -114,8 +129,17 @@ def _bootstrap(host: str, port: int, node_id: str | None, pins: dict[Address, No
     return Bootstrap(address, NodeId.parse(node_id) if node_id else pins.get(address))
 
 
-def _forget(address: Address, peer: NodeId) -> None:
-    """A node without a data directory has nowhere to keep a pin."""
+def _pinning(keystore: Keystore | None) -> Callable[[Address, NodeId], None]:
+    def pin(address: Address, peer: NodeId) -> None:
+        if keystore is None:
+            return
+        try:
+            keystore.pin(address, peer)
+        except ConfigError as error:
+            # A full disk must not stop a node that runs; until the next start it knows the pin anyway.
+            log_event(_LOG, logging.ERROR, "bootstrap.not_pinned", {"address": str(address), "reason": error.reason})
+
+    return pin
 
 
 __all__ = ["Mesh", "connect", "open_node"]

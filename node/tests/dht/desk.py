@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from macula.core.effects import Trace
 from macula.core.events import Tick
 from macula.core.peer_record import PeerInfo
-from macula.core.requests import LearnPeer, PeerUp, Received, SelfChanged, SendTo
+from macula.core.requests import LearnPeer, PeerUp, Received, SelfChanged, SendFailed, SendTo
 from macula.core.service import ServiceEvent
 from macula.dht.service import Dht
 from macula.dht.settings import DhtSettings
+from macula.identity import NodeId
 from macula.wire.messages import (
     FindNode,
     FindNodeReply,
@@ -69,11 +70,21 @@ class Desk:
         return self.feed(PeerUp(info.node, hello, info, inbound=True))
 
     def receive(self, info: PeerInfo, message: Message) -> list[Any]:
-        return self.feed(Received(info.node, message))
+        return self.feed_from(info.node, message)
 
-    def take(self, kind: type[M]) -> list[tuple[PeerInfo | bytes, M]]:
+    def feed_from(self, node: NodeId, message: Message) -> list[Any]:
+        return self.feed(Received(node, message))
+
+    def feed_failed(self, sent: SendTo) -> list[Any]:
+        """A message could not be sent."""
+        self.sent.remove(sent)
+        return self.feed(SendFailed(sent.token or 0, sent.peer, "disconnected", "gone"))
+
+    def take(self, kind: type[M]) -> list[tuple[NodeId, M]]:
         """The waiting messages of a type, which wait no more."""
-        taken = [(each.peer, each.message) for each in self.sent if isinstance(each.message, kind)]
+        taken: list[tuple[NodeId, M]] = [
+            (each.peer, each.message) for each in self.sent if isinstance(each.message, kind)
+        ]
         self.sent = [each for each in self.sent if not isinstance(each.message, kind)]
         return taken
 

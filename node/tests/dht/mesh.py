@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from macula.core.address import Address
@@ -124,7 +125,7 @@ class Mesh:
         """`count` nodes that join one after the other through the first."""
         for _ in range(count):
             node = self.add()
-            self.after(PEER_TTL / 2 * self.rng.random(), lambda node=node: self.renew(node))
+            self.after(PEER_TTL / 2 * self.rng.random(), partial(self.renew, node))
             if node.index:
                 self.connect(node, self.nodes[0])
             self.run(0.5)

@@ -19,8 +19,9 @@ def routing_table() -> RoutingTable:
     return RoutingTable(position(ME), k=20, replacements=20, prefix_limit=2, probe_after=60.0)
 
 
-def contacts(*realms: str, table: RoutingTable | None = None) -> Contacts:
-    return Contacts(DhtSettings(), ME, realms or (REALM,), Verifier(100), table or routing_table())
+def contacts(table: RoutingTable | None = None) -> Contacts:
+    table = routing_table() if table is None else table
+    return Contacts(DhtSettings(), ME, (REALM,), Verifier(100), table)
 
 
 def test_verified_contacts_are_learned_once_and_usable() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from macula.core.record import Kind, record_key
+from macula.core.record import Kind, open_record, record_key
 from macula.core.requests import PublishRecord, Received
 from macula.dht.keyspace import to_key
 from macula.wire import codes
@@ -67,7 +67,7 @@ def test_a_node_that_is_not_reachable_serves_nothing() -> None:
 
 def test_store_answers_each_record_in_order_and_traces_forgers() -> None:
     desk = Desk()
-    results = stored(desk, record(1).encoded, forged(record(2).encoded), record(1).encoded, b"x")
+    results = stored(desk, record(1).encoded, forged(record(2).encoded), record(1).encoded, b"\xc1")
     assert results == (codes.STORED, codes.BAD_SIGNATURE, codes.UNCHANGED, codes.BAD_FRAME)
     assert {(trace.name, trace.limit) for trace in desk.traces} == {("dht.record.refused", str(peer(1).node))}
     assert value(desk).records == (record(1).encoded,)
@@ -95,9 +95,8 @@ def test_pages_with_this_nodes_own_record_in_its_place() -> None:
         assert bool(page.nodes) == (after == b""), "contacts come with the first page"
         paged += page.records
         more = page.more
-        after = max(person(who).node_id for who in range(8) if any(person(who).node_id in r for r in paged))
-    owners = [next(w for w in range(8) if person(w).node_id in encoded) for encoded in paged]
-    assert owners == sorted(range(8), key=lambda who: person(who).node_id)
+        after = open_record(paged[-1]).node
+    assert [open_record(each).node for each in paged] == sorted(person(who).node_id for who in range(8))
 
 
 def test_records_expire_by_the_timer() -> None:

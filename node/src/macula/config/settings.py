@@ -163,7 +163,7 @@ class Settings(BaseSettings):
     ] = 300
     max_hops: Annotated[int, Field(ge=1, le=64, description="Most nodes that forward a routed envelope.")] = 10
     call_timeout: Annotated[
-        Seconds, Field(ge=0.001, le=3600, description="The deadline of a call or publication that names none.")
+        Seconds, Field(ge=0.001, le=3600, description="The deadline of a call that names none.")
     ] = 5.0
     call_strategy: Annotated[
         Literal["round_robin", "random", "least_latency"],
@@ -178,8 +178,13 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=1024, description="Threads for handlers that are not async functions.")
     ] = 16
     drain_timeout: Annotated[
-        Seconds, Field(ge=0, le=3600, description="How long a stopping node lets running calls finish.")
-    ] = 10.0
+        Seconds,
+        Field(
+            ge=0,
+            le=3600,
+            description="How long a stopping node lets running calls finish; below the 10 s after which Docker kills.",
+        ),
+    ] = 5.0
     config: Annotated[
         Path | None,
         About(env=(CONFIG_VARIABLE,), accepts="a file", default="none"),

@@ -128,6 +128,13 @@ class RequestRaw:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitReady:
+    """Completed (None) once the node is in the mesh; with PeerUnreachable if it is not after `timeout` s."""
+
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Result: core.results.NodeStatus."""
 
@@ -159,6 +166,7 @@ Command = (
     | DhtLookup
     | SendRaw
     | RequestRaw
+    | WaitReady
     | Status
     | Shutdown
     | SetAddresses

@@ -120,13 +120,16 @@ class Connector:
         reason = f"{event.code}: {event.reason}"
         return [action for id_ in ids for action in self._finish(id_, error=Disconnected(reason))]
 
-    def tick(self, now: float) -> list[Action]:
+    def tick(self, now: float, peers: PeerTable) -> list[Action]:
         """End what waited too long."""
         actions: list[Action] = []
         for id_ in self._timers.pop_due(now):
             entry = self._open[id_]
-            name = type(entry.command.message).__name__
-            actions += self._finish(id_, error=Timeout(f"{name}: nothing came of it in {entry.command.timeout:g} s"))
+            waited = f"{entry.command.timeout:g} s"
+            error: MeshError = Timeout(f"{type(entry.command.message).__name__} was not answered in {waited}")
+            if entry.peer is None or not peers.is_up(entry.peer):
+                error = PeerUnreachable(str(entry.command.target), (f"no connection in {waited}",))
+            actions += self._finish(id_, error=error)
         return actions
 
     def next_deadline(self) -> float | None:

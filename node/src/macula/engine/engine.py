@@ -33,6 +33,7 @@ from macula.engine.dialer import Dialer
 from macula.engine.hello import check_realm
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.peers import Outcome, PeerTable
+from macula.engine.readiness import Readiness
 from macula.engine.self_record import SelfRecord
 from macula.engine.settings import EngineSettings
 from macula.engine.shutdown import ShutdownState
@@ -112,6 +113,7 @@ class Engine:
             _RELAY: self._relay,
         }
         self._shutdown = ShutdownState()
+        self._readiness = Readiness(settings.bootstraps)
         self._work: deque[_Item] = deque()
         self._effects: list[Effect] = []
         self._now = 0.0
@@ -158,6 +160,7 @@ class Engine:
             self._bootstrapper.next_deadline(),
             self._connector.next_deadline(),
             self._shutdown.next_deadline(),
+            self._readiness.next_deadline(),
             *[service.next_deadline() for service in self._services.values()],
         ]
         return min((at for at in deadlines if at is not None), default=None)
@@ -170,6 +173,8 @@ class Engine:
     def _finish(self) -> list[Effect]:
         self._drain()
         self._work.extend(self._connector.flush(self._peers))
+        if self._readiness.next_deadline() is not None and self.ready:
+            self._effects.extend(self._readiness.ready())
         if self._shutdown.requested and (self._idle or self._shutdown.overdue(self._now)):
             self._work.extend(self._shutdown.finish(self._peers.connected_nodes()))
         self._drain()
@@ -207,6 +212,7 @@ class Engine:
             case req.PeerUp() | req.PeerDown() | PeerSuspect() | req.SelfChanged() | req.Draining():
                 self._broadcast(item)
             case AddressUp() | AddressFailed():
+                self._readiness.attempted(item)
                 self._work.extend(self._connector.notice(item))
                 self._work.extend(self._bootstrapper.notice(item, self._now))
             case _:
@@ -263,7 +269,8 @@ class Engine:
             self._work.append(renewed)
         self._work.extend(self._peers.tick(now))
         self._work.extend(self._bootstrapper.tick(now, self._peers))
-        self._work.extend(self._connector.tick(now))
+        self._work.extend(self._connector.tick(now, self._peers))
+        self._effects.extend(self._readiness.tick(now))
         for index, service in self._services.items():
             due = service.next_deadline()
             if due is not None and due <= now:
@@ -274,6 +281,8 @@ class Engine:
             if self._shutdown.requested and not isinstance(command, _ALWAYS):
                 raise NodeClosed("the node is shutting down")
             match command:
+                case cmd.WaitReady(timeout):
+                    self._readiness.wait(id_, self._now + timeout)
                 case cmd.Status():
                     self._effects.append(Completed(id_, self._status()))
                 case cmd.SetAddresses(addresses):

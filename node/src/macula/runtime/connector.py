@@ -12,7 +12,7 @@ from macula.core.commands import RequestRaw, SendRaw
 from macula.errors import ArgumentError, Disconnected, MeshError, PeerUnreachable, Timeout
 from macula.identity import NodeId
 from macula.runtime.driver import Driver
-from macula.wire import MESSAGES, Message
+from macula.wire import MESSAGES, Message, encode
 
 _BY_NAME = {cls.__name__.lower(): cls for cls in MESSAGES}
 
@@ -85,4 +85,7 @@ def _message(name: str, values: Mapping[str, Any]) -> Message:
     missing = [field for field in names if field not in given]
     if unknown or missing:
         raise ArgumentError("message", f"{cls.__name__} lacks {missing}, has no {unknown}; its fields are {names}")
-    return cls(**given)
+    message = cls(**given)
+    # Whoever gives a wrong field is told now, and not by the transport.
+    encode(message)
+    return message

@@ -228,6 +228,10 @@ class Mesh:
 
     # The node
 
+    async def joined(self, timeout: float) -> None:  # noqa: ASYNC109
+        """Return once the node is in the mesh. Raises PeerUnreachable after `timeout` seconds."""
+        await self._driver.ask(cmd.WaitReady(timeout))
+
     async def status(self) -> dict[str, Any]:
         """A snapshot of the node, as `macula status --json` prints it."""
         status: NodeStatus = await self._driver.ask(cmd.Status())

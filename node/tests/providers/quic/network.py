@@ -23,7 +23,7 @@ MTU = 1500
 
 @dataclass
 class Link:
-    """What happens to every datagram: loss and duplication as probabilities, delay and extra random delay in seconds."""
+    """What happens to datagrams: delay and random extra delay in seconds, loss and duplication as probabilities."""
 
     delay: float = 0.01
     jitter: float = 0.0
@@ -46,9 +46,7 @@ class Host:
     def do(self, effect: TransportEffect) -> None:
         self.endpoint.execute(effect, self.network.now)
 
-    def dial(
-        self, *targets: Host | Address, expected: NodeId | None = None, timeout: float = 5.0
-    ) -> int:
+    def dial(self, *targets: Host | Address, expected: NodeId | None = None, timeout: float = 5.0) -> int:
         addresses = tuple(t.address if isinstance(t, Host) else t for t in targets)
         if expected is None and isinstance(targets[0], Host):
             expected = targets[0].id

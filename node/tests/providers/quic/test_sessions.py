@@ -68,7 +68,7 @@ def test_crossing_dials_lose_and_reorder_nothing_whatever_the_timing(
     net.run(skew)
     b.dial(a, timeout=20.0)
     connect_and_talk(net, a, b, 30.0)
-    for host, peer in ((a, b), (b, a)):
+    for host in (a, b):
         fresh = [event for event in host.connected if event.fresh]
         assert len(fresh) == 1 and not host.lost and not host.failed
         assert [event.dial for event in host.connected if event.dial] == [1]

@@ -2,5 +2,6 @@
 
 from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.transport import QuicTransport
 
-__all__ = ["Endpoint", "QuicSettings"]
+__all__ = ["Endpoint", "QuicSettings", "QuicTransport"]

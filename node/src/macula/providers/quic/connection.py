@@ -20,6 +20,8 @@ from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import Decoded, codes
 
+_ROUNDING = 1e-6
+
 
 class State(Enum):
     """What a connection is there for."""
@@ -169,7 +171,9 @@ class Connection:
         try:
             timer = self._quic.get_timer()
             if timer is not None and now >= timer:
-                self._quic.handle_timer(now)
+                # aioquic compares sent + delay with now in one place and sent with now - delay in another: rounding
+                # could make a timer that is due find nothing to do, for ever if time stands still meanwhile.
+                self._quic.handle_timer(now + _ROUNDING)
         except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
         return self.path.start_next(now)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from macula.core.record import Kind
+from macula.core.requests import FindRecords, RecordsFound
+from macula.wire.messages import FindValue
+
+from .desk import Desk
+from .people import REALM, forged, peer, record
+from .test_publisher import ALL, joined
+
+
+def find(desk: Desk, name: str, token: int = 1) -> list[RecordsFound]:
+    return desk.feed(FindRecords(token, REALM, Kind.RPC, name, 0.0))
+
+
+def test_lookups_over_the_limit_wait_their_turn() -> None:
+    desk = joined(max_lookups=2)
+    for token, name in enumerate(("a", "b", "c")):
+        assert find(desk, name, token) == []
+    assert len({each.message.key for each in desk.sent if isinstance(each.message, FindValue)}) == 2
+    answered: list[RecordsFound] = []
+    while desk.sent:
+        for who in ALL:
+            answered += desk.answer(peer(who))
+    assert [each.token for each in answered] == [0, 1, 2]
+
+
+def test_over_the_bound_of_waiting_ones_a_lookup_ends_at_once() -> None:
+    desk = joined(max_lookups=1, max_waiting_lookups=1)
+    assert find(desk, "a", 0) == []
+    (refused,) = find(desk, "b", 1) + find(desk, "c", 2)
+    assert refused.records == ()
+    assert "dht.lookup.refused" in [trace.name for trace in desk.traces]
+
+
+def test_many_waiting_lookups_without_anybody_to_ask_all_end() -> None:
+    desk = joined(max_lookups=1)
+    find(desk, "first", 0)
+    for token in range(1, 900):
+        assert find(desk, f"n{token}", token) == []
+    for each in list(desk.sent):
+        desk.feed_failed(each)
+    answers = desk.tick(desk.now + 40)
+    assert len({answer.token for answer in answers}) >= 899
+
+
+def test_a_lookup_ends_with_what_it_has_when_it_takes_too_long() -> None:
+    desk = joined(lookup_timeout=1.0)
+    find(desk, "a")
+    desk.answer(peer(1), records=(record(11, "a").encoded,))
+    (found,) = desk.tick(1.5)
+    assert found.records == (record(11, "a"),)
+
+
+def test_contacts_of_an_answer_are_asked_once_verified() -> None:
+    desk = joined()
+    find(desk, "a")
+    desk.answer(peer(1), nodes=(peer(4).record.encoded, forged(peer(5).record.encoded), peer(1).record.encoded))
+    assert [each.peer for each in desk.sent if each.peer == peer(4).node] == [peer(4).node]
+    assert not [each for each in desk.sent if each.peer == peer(5).node]
+
+
+def test_a_value_is_asked_only_of_nodes_that_serve_its_realm() -> None:
+    desk = Desk(realms=("*",))
+    desk.up(peer(1))
+    desk.up(peer(2, realms=("io.other",)))
+    for who in (peer(1), peer(2, realms=("io.other",))):
+        desk.answer(who)
+    desk.sent.clear()
+    find(desk, "a")
+    assert {each.peer for each in desk.sent if isinstance(each.message, FindValue)} == {peer(1).node}

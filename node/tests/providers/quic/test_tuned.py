@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import inspect
+import random
+import re
+
+import pytest
+from aioquic.quic.connection import QuicConnection
+
+from macula.identity import Identity
+from macula.providers.quic import tuned
+from macula.providers.quic.certificate import make_certificate
+from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_configuration
+
+CONNECTION = {
+    "_close_event", "_configuration", "_initialize", "_is_client", "_local_max_data", "_local_max_streams_bidi",
+    "_local_max_streams_uni", "_loss", "_max_datagram_size", "_on_connection_limit_delivery",
+    "_on_max_stream_data_delivery", "_payload_received", "_state", "_streams", "_write_connection_limits",
+    "_write_stream_limits",
+}  # fmt: skip
+LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt_min", "_rtt_smoothed"}
+TLS = {"_peer_certificate", "_request_client_certificate", "_signature_algorithms"}
+SENDER = {"_buffer_start", "_buffer_stop"}
+
+
+def connection() -> TunedConnection:
+    identity = Identity.from_random(random.Random(1))
+    configuration = make_configuration(identity, make_certificate(identity, 1), QuicSettings(), is_client=True)
+    quic = TunedConnection(configuration)
+    quic.connect(VIRTUAL_ADDRESS, 1.0)
+    return quic
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (lambda quic: quic, CONNECTION),
+        (lambda quic: quic._loss, LOSS | {"spaces", "congestion_window"}),
+        (lambda quic: quic.tls, TLS),
+        (lambda quic: quic._get_or_create_stream_for_send(2).sender, SENDER),
+        (lambda quic: quic._get_or_create_stream_for_send(2), {"max_stream_data_local", "max_stream_data_local_sent"}),
+        (lambda quic: quic._local_max_data, {"value", "sent", "frame_type"}),
+    ],
+)
+def test_every_private_attribute_that_we_touch_exists(owner: object, names: set[str]) -> None:
+    quic = connection()
+    assert all(hasattr(owner(quic), name) for name in names)  # type: ignore[operator]
+
+
+def test_no_other_private_attribute_is_touched() -> None:
+    touched = set(re.findall(r"(?:\.|def )(_[a-z][a-z_]*)", inspect.getsource(tuned)))
+    assert touched == CONNECTION | LOSS | TLS | SENDER
+
+
+def test_what_we_override_has_the_signature_that_aioquic_calls() -> None:
+    for name in ("_initialize", "_payload_received", "_write_connection_limits", "_write_stream_limits"):
+        ours, theirs = (inspect.signature(getattr(cls, name)) for cls in (TunedConnection, QuicConnection))
+        assert list(ours.parameters) == list(theirs.parameters)
+
+
+def test_packets_in_flight_do_not_count_after_a_path_reset() -> None:
+    quic = connection()
+    assert quic.datagrams_to_send(1.0)
+    assert quic._loss.bytes_in_flight > 0
+    before = quic.congestion_window
+    quic.reset_path()
+    assert quic._loss.bytes_in_flight == 0 and quic.congestion_window == before == 12000
+    assert not any(packet.in_flight for space in quic._loss.spaces for packet in space.sent_packets.values())

@@ -1,0 +1,63 @@
+"""Two hundred nodes, a third of which leave."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from macula.core.commands import Advertise, DhtLookup, Shutdown
+from macula.core.record import Kind
+from macula.core.results import LookupResult
+from macula.dht.settings import DhtSettings
+from macula.engine import Bootstrap, EngineSettings, Mode
+from macula.sim import SimNode, World
+from tests.sim.mesh import REALM
+
+NODES = 200
+TTL = 120
+
+
+def found(world: World, asker: SimNode, procedure: str) -> list[SimNode]:
+    """The nodes whose records `asker` finds."""
+    result: LookupResult = world.ask(asker, DhtLookup(REALM, Kind.RPC, procedure))
+    providers = {record.node for record in result.records}
+    return [node for node in world.nodes if node.node_id in providers]
+
+
+@pytest.mark.timeout(300)  # about 30 s of one free core
+def test_every_record_is_found_after_30_percent_left_and_republish_ran() -> None:
+    world = World(seed=1)
+    rng = random.Random(2)
+    times = {"record_ttl": TTL, "dht": DhtSettings(ttl=TTL)}
+    bootstrap = world.add(EngineSettings(Mode.BOOTSTRAP, "bootstrap", REALM, **times))  # type: ignore[arg-type]
+    ways_in = (Bootstrap(bootstrap.address),)
+    for number in range(1, NODES):
+        world.add(EngineSettings(Mode.EDGE, f"edge-{number}", REALM, bootstraps=ways_in, **times))  # type: ignore[arg-type]
+        world.run(0.05)
+    world.run_until(lambda: all(node.engine.ready for node in world.nodes), 10.0)
+
+    edges = world.nodes[1:]
+    procedures = {edge.node_id: f"io.test.procedure-{number}" for number, edge in enumerate(edges)}
+    commands = [(edge, edge.command(Advertise(procedures[edge.node_id], False))) for edge in edges]
+    world.run_until(lambda: all(id_ in edge.completed for edge, id_ in commands), 5.0)
+    assert all(edge.completed[id_].error is None for edge, id_ in commands)
+
+    leavers = rng.sample(edges, NODES * 3 // 10)
+    graceful, dying = leavers[::2], leavers[1::2]
+    stops = [(edge, edge.command(Shutdown(5.0))) for edge in graceful]
+    for edge in dying:
+        edge.kill()
+    world.run_until(lambda: all(id_ in edge.completed for edge, id_ in stops), 5.1)
+    for edge in graceful:
+        edge.kill()
+    survivors = [edge for edge in edges if edge.alive]
+    assert (len(leavers), len(survivors)) == (60, 139)
+    for edge in graceful[:10]:
+        assert found(world, rng.choice(survivors), procedures[edge.node_id]) == []
+
+    world.run(TTL + 10.0)
+    for edge in survivors:
+        assert found(world, rng.choice(survivors), procedures[edge.node_id]) == [edge]
+    for edge in leavers[:20]:
+        assert found(world, rng.choice(survivors), procedures[edge.node_id]) == []
