@@ -14,11 +14,11 @@ _ASK = (
 
 def check_healthy(topology: Topology, service: str, mode: str) -> None:
     """The node says so itself, over HTTP, and is connected to the bootstrap (or, being it, to all others)."""
-    for path in ("/health", "/ready", "/live"):
+    for path, word in (("/health", "healthy"), ("/ready", "ready"), ("/live", "alive")):
         code, output, errors = topology.execute(service, ["python3", "-c", _ASK, path])
         assert code == 0, errors
         http_status, body = output.split("\n", 1)
-        assert (http_status, json.loads(body)["status"]) == ("200", "healthy")
+        assert (http_status, json.loads(body)["status"]) == ("200", word)
 
     status = topology.status(service)
     assert (status.ready, status.mode, status.name) == (True, mode, service)

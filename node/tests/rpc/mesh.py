@@ -132,8 +132,9 @@ class Mesh:
 
     def finish(self, peer: NodeId, delivery: int, error: str = "") -> None:
         """A handler ends."""
-        running = self.running.pop((peer, delivery))
-        self.give(peer, HandlerDone(delivery, b"" if error else running.content.args[::-1], error, "why"))
+        result = b"" if error else self.running[peer, delivery].content.args[::-1]
+        self.give(peer, HandlerDone(delivery, result, error, "why"))
+        del self.running[peer, delivery]
 
     def advance(self, until: float) -> None:
         """Let time pass; every node is told of its deadlines when they come."""

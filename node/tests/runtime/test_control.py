@@ -305,3 +305,10 @@ def test_every_error_has_a_code(error: Exception, code: str) -> None:
 def test_values_that_json_lacks() -> None:
     value = {"b": b"hi", "n": [float("nan"), float("inf"), 1.5, None, True]}
     assert jsonable(value) == {"b": {"base64": "aGk="}, "n": ["nan", "inf", 1.5, None, True]}
+
+
+async def test_a_call_that_timed_out_is_answered_although_its_error_is_an_oserror(tmp_path: Path) -> None:
+    mesh = FakeMesh()
+    mesh.refusal = Timeout("late")
+    async with serve(mesh, tmp_path / "s"):
+        assert (await ask(tmp_path / "s", "status"))["error"]["code"] == "timeout"

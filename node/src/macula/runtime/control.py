@@ -17,7 +17,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from macula.errors import ArgumentError, ConfigError
+from macula.errors import ArgumentError, ConfigError, MeshError
 from macula.runtime.clients import Accept, serving
 from macula.runtime.control_commands import INTERNAL, Commands, error_fields
 from macula.runtime.jsonlines import MAX_LINE, read_object, write_object
@@ -123,9 +123,9 @@ async def _answer(commands: Commands, request: dict[str, object], writer: asynci
                 async for line in lines:
                     write_object(writer, line)
                     await writer.drain()
-        except OSError:
-            raise
         except Exception as error:  # noqa: BLE001 - whatever a request ran into must not stop the node
+            if isinstance(error, OSError) and not isinstance(error, MeshError):
+                raise  # the client has gone; errors.Timeout is a TimeoutError, hence an OSError, and is an answer
             fields = error_fields(error)
             if fields["code"] == INTERNAL:
                 _log.exception("control request failed")

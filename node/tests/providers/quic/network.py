@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from macula.core.address import Address
 from macula.core.effects import Dial, SendMessage, TransportEffect
@@ -17,6 +18,8 @@ from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.settings import QuicSettings
 from macula.wire import Message
 from macula.wire.messages import Publish
+
+E = TypeVar("E", bound=Event)
 
 MTU = 1500
 
@@ -57,7 +60,7 @@ class Host:
     def send(self, peer: Host, message: Message, lane: Lane = Lane.CONTROL) -> None:
         self.do(SendMessage(peer.id, lane, message))
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property

@@ -7,7 +7,9 @@ import pytest
 from macula.core.effects import PauseReading
 from macula.core.events import MessageReceived, SendBlocked, SendReady
 from macula.core.lanes import Lane
+from macula.providers.quic import endpoint
 from macula.providers.quic.settings import QuicSettings
+from macula.wire import Message, encode
 from macula.wire.header import MAX_FRAME
 
 from .network import Host, Network, numbered
@@ -105,11 +107,13 @@ def test_one_message_to_many_peers_is_encoded_once(monkeypatch: pytest.MonkeyPat
     for other in others:
         a.dial(other)
     net.run(1.0)
-    from macula.providers.quic import endpoint
+    encoded: list[Message] = []
 
-    encoded = []
-    real = endpoint.encode
-    monkeypatch.setattr(endpoint, "encode", lambda message: encoded.append(message) or real(message))
+    def counted(message: Message) -> bytes:
+        encoded.append(message)
+        return encode(message)
+
+    monkeypatch.setattr(endpoint, "encode", counted)
     message = numbered(1)
     for other in others:
         a.send(other, message)

@@ -48,10 +48,10 @@ class Node:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def dial(self, *addresses: Address, expected: NodeId | None = None, timeout: float = 5.0) -> Event:
+    async def dial(self, *addresses: Address, expected: NodeId | None = None, within: float = 5.0) -> Event:
         self._dials += 1
         dial = self._dials
-        self.transport.execute(Dial(dial, addresses, expected, timeout))
+        self.transport.execute(Dial(dial, addresses, expected, within))
         return await self.until(lambda event: getattr(event, "dial", None) == dial)
 
 
@@ -86,7 +86,7 @@ async def test_names_are_resolved_and_one_that_has_no_address_fails_the_dial() -
     async with nodes(a, b):
         port = b.transport.local_address.port
         assert isinstance(await a.dial(Address("localhost", port)), PeerConnected)
-        failed = await a.dial(Address("no-such-host.invalid", port), timeout=8.0)
+        failed = await a.dial(Address("no-such-host.invalid", port), within=8.0)
         assert isinstance(failed, DialFailed) and "no-such-host.invalid" in failed.reason
 
 
@@ -97,7 +97,7 @@ async def test_a_dial_that_nobody_answers_fails_at_its_timeout_naming_the_addres
             silent.bind(("127.0.0.1", 0))
             target = Address(*silent.getsockname())
             before = asyncio.get_running_loop().time()
-            failed = await a.dial(target, timeout=0.3)
+            failed = await a.dial(target, within=0.3)
             assert 0.25 < asyncio.get_running_loop().time() - before < 2.0
         assert isinstance(failed, DialFailed) and str(target) in failed.reason
 
@@ -118,7 +118,7 @@ async def test_unreachable_addresses_and_garbage_do_no_harm() -> None:
 async def test_two_hundred_dials_leave_nothing_behind() -> None:
     a, b = Node(1, settings=QuicSettings(linger_time=0.1)), Node(2, settings=QuicSettings(linger_time=0.1))
     async with nodes(a, b):
-        descriptors = len(list(Path("/proc/self/fd").iterdir()))
+        descriptors = open_descriptors()
         tasks = len(asyncio.all_tasks())
         for _ in range(200):
             await a.dial(b.transport.local_address, expected=b.id)
@@ -128,17 +128,21 @@ async def test_two_hundred_dials_leave_nothing_behind() -> None:
             b.events.clear()
         async with asyncio.timeout(5):
             for node in (a, b):
-                await settled(lambda node=node: not node.transport._endpoint.connection_ids)
+                await settled(node)
         for node in (a, b):
             assert node.transport._endpoint.connections == 0
             assert not node.transport._endpoint._timers._due
-        assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+        assert open_descriptors() == descriptors
         assert len(asyncio.all_tasks()) == tasks
 
 
-async def settled(done: Callable[[], bool]) -> None:
-    """Return once `done` holds, looking again at each turn of the event loop."""
-    while not done():
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def settled(node: Node) -> None:
+    """Return once the node has forgotten all connection ids, looking again every 10 ms."""
+    while node.transport._endpoint.connection_ids:
         turn = asyncio.Event()
         asyncio.get_running_loop().call_later(0.01, turn.set)
         await turn.wait()

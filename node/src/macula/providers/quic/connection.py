@@ -212,8 +212,7 @@ class Connection:
     def activate(self, *, continues: bool, now: float) -> None:
         """Become the peer's connection: open the lanes, as new ones or as those of another connection."""
         self.state = State.ACTIVE
-        self._state_at = None
-        self._keep_alive_at = now + self._settings.keep_alive
+        self._heard(now)
         for lane in Lane:
             stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
             self._outbound[lane] = Outbound(stream_id)
@@ -224,10 +223,13 @@ class Connection:
         self.state = State.LAME
         self._keep_alive_at = None
         self._state_at = now + self._settings.lame_duck_time
-        self._end_lanes()
+        for outbound in self._outbound.values() if self._closing is None else ():
+            self._quic.send_stream_data(outbound.stream_id, b"", end_stream=True)
 
     def send(self, lane: Lane, frame: bytes) -> None:
-        """Write a frame to a lane. It goes out even if the lane becomes blocked by it."""
+        """Write a frame to a lane. It goes out even if it blocks the lane; on a closing connection it is lost."""
+        if self._closing is not None or self.over:
+            return
         outbound = self._outbound[lane]
         self._quic.send_stream_data(outbound.stream_id, frame)
         if not outbound.blocked and self._quic.buffered(outbound.stream_id) > self._settings.high_water:
@@ -274,6 +276,8 @@ class Connection:
     def _heard(self, now: float) -> None:
         if self.state is State.ACTIVE:
             self._keep_alive_at = now + self._settings.keep_alive
+            # QUIC's own idle timer starts again with every first packet sent, so with the first ping, too.
+            self._state_at = now + self._settings.idle_timeout
         elif self.state is State.LAME:
             self._state_at = now + self._settings.lame_duck_time
 
@@ -326,10 +330,6 @@ class Connection:
         for stream_id, stream_limit in grants:
             self._quic.grant(stream_id, stream_limit, limit)
 
-    def _end_lanes(self) -> None:
-        for outbound in self._outbound.values():
-            self._quic.send_stream_data(outbound.stream_id, b"", end_stream=True)
-
     def _unacknowledged(self) -> bool:
         return any(self._quic.buffered(outbound.stream_id) for outbound in self._outbound.values())
 
@@ -337,6 +337,8 @@ class Connection:
         match self.state:
             case State.HANDSHAKE:
                 self.close(Closing(LOST, "no answer in time"))
+            case State.ACTIVE:
+                self.close(Closing(LOST, f"nothing came for {self._settings.idle_timeout:g} s"))
             case State.LAME:
                 self.close(Closing(codes.DUPLICATE, "the other connection stays"))
             case State.LEAVING if self._closing is not None:

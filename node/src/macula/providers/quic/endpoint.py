@@ -227,7 +227,8 @@ class Endpoint:
         return connection
 
     def _touch(self, connection: Connection) -> None:
-        self._dirty[connection.number] = connection
+        if connection.number in self._connections:
+            self._dirty[connection.number] = connection
 
     def _arm(self, connection: Connection) -> None:
         deadline = connection.deadline()

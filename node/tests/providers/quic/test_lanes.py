@@ -1,0 +1,136 @@
+"""What a peer may not do with its streams; every breach closes with a code, and only that connection."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from macula.core.effects import PauseReading
+from macula.core.lanes import Lane
+from macula.errors import ProtocolError
+from macula.providers.quic.lanes import CONTINUES, InboundLanes
+from macula.providers.quic.tuned import TunedConnection
+from macula.wire import Message, encode
+
+from .network import Network, numbered
+
+WINDOW = 100_000
+
+
+def pour(lanes: InboundLanes, stream_id: int, data: bytes, cuts: list[int]) -> list[Message]:
+    """Feed data in pieces; what came out."""
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
+    return [item.message for piece in pieces if piece for item in lanes.feed(stream_id, piece, False)[1]]
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=20), st.lists(st.integers(0, 500), max_size=8))
+def test_messages_come_out_however_the_stream_is_cut(cuts: list[int], sizes: list[int]) -> None:
+    messages = [numbered(number, size) for number, size in enumerate(sizes)]
+    data = bytes([Lane.RPC]) + b"".join(encode(message) for message in messages)
+    assert pour(InboundLanes(WINDOW), 2, data, cuts) == messages
+
+
+def test_a_continuing_lane_waits_until_it_is_released() -> None:
+    lanes = InboundLanes(WINDOW)
+    data = bytes([Lane.RPC | CONTINUES]) + encode(numbered(1))
+    assert pour(lanes, 2, data, []) == [] and lanes.continues
+    assert [item.message for item in lanes.release(Lane.RPC)] == [numbered(1)]
+    assert not lanes.continues and lanes.release(Lane.RPC) == []
+
+
+def test_windows_follow_what_was_consumed_and_stop_when_paused() -> None:
+    lanes = InboundLanes(WINDOW)
+    lanes.feed(2, bytes([Lane.RPC]), False)
+    frame = encode(numbered(1, 30_000))
+    lanes.feed(2, frame, False)
+    assert lanes.grants() == [(2, WINDOW + 1 + len(frame))] and lanes.grants() == []
+    assert lanes.connection_limit == 3 * WINDOW + 1 + len(frame)
+    lanes.pause(Lane.RPC, True)
+    lanes.feed(2, frame, False)
+    assert lanes.grants() == []
+    lanes.pause(Lane.RPC, False)
+    assert lanes.grants() == [(2, WINDOW + 1 + 2 * len(frame))]
+
+
+@pytest.mark.parametrize("first", [bytes([3]), bytes([0x7F]), bytes([3 | CONTINUES]), b""])
+def test_unknown_lanes_are_refused(first: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        InboundLanes(WINDOW).feed(2, first, True)
+
+
+def write(stream_id: int, data: bytes, end: bool = False) -> Callable[[TunedConnection], None]:
+    return lambda quic: quic.send_stream_data(stream_id, data, end)
+
+
+def overdraw(quic: TunedConnection) -> None:
+    quic._streams[2].max_stream_data_remote = quic._remote_max_data = 1 << 40
+    quic.send_stream_data(2, encode(numbered(1, 1000_000)) + encode(numbered(1, 1000_000)))
+    quic._loss._cc.congestion_window = 1 << 30
+
+
+def ignore_stream_limits(quic: TunedConnection) -> None:
+    quic._remote_max_streams_uni = quic._remote_max_streams_bidi = 100
+
+
+@pytest.mark.parametrize(
+    ("breach", "code"),
+    [
+        (write(2, b"\xff" * 20), "bad_frame"),
+        (write(2, b"\x02\x7f\x00\x00\x00\x00\x00\x00"), "unknown_type"),
+        (write(2, b"\x02\x10\x00\x00\x00\x00\x00\x01\x80"), "bad_message"),
+        (write(2, b"", end=True), "unexpected"),
+        (lambda quic: quic.reset_stream(2, 7), "unexpected"),
+        (lambda quic: quic.stop_stream(3, 7), "unexpected"),
+        (write(0, b"x"), "transport_error"),
+        (write(14, b"x"), "transport_error"),
+        (overdraw, "transport_error"),
+    ],
+    ids=["frame", "type", "message", "fin", "reset", "stop", "bidi", "fourth", "window"],
+)
+def test_a_breach_closes_that_connection_with_a_code_and_no_other(
+    breach: Callable[[TunedConnection], None], code: str
+) -> None:
+    net = Network()
+    a, b = net.pair()
+    other = net.host(3)
+    other.dial(b)
+    net.run(1.0)
+    (connection,) = a.endpoint._connections.values()
+    b.do(PauseReading(a.id, Lane.CONTROL, True))
+    ignore_stream_limits(connection._quic)
+    breach(connection._quic)
+    a.endpoint._touch(connection)
+    net.run(5.0)
+    assert [event.code for event in b.lost] == [code] and b.lost[0].reason
+    assert [event.code for event in a.lost] == [code]
+    b.events.clear()
+    other.send(b, numbered(5))
+    net.run(1.0)
+    assert b.numbers() == [5] and not b.lost
+
+
+def test_sending_on_a_connection_that_a_peer_has_just_broken_is_harmless() -> None:
+    net = Network()
+    a, b = net.pair()
+    (connection,) = a.endpoint._connections.values()
+    connection._quic.stop_stream(3, 7)
+    a.endpoint._touch(connection)
+    # Between the packet and its consequences, as an engine does that answers what came with it.
+    for data, _ in a.endpoint.datagrams_to_send(net.now):
+        b.endpoint.receive(data, a.address, net.now)
+        for lane in Lane:
+            b.send(a, numbered(1), lane)
+    net.run(1.0)
+    assert [event.code for event in b.lost] == ["unexpected"]
+
+
+def test_the_same_lane_twice_is_refused() -> None:
+    lanes = InboundLanes(WINDOW)
+    lanes.feed(2, bytes([Lane.RPC]), False)
+    with pytest.raises(ProtocolError, match="opened twice"):
+        lanes.feed(6, bytes([Lane.RPC]), False)
