@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.engine.playbook import Table, address, node
 
 from macula.core.effects import Dial, Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
@@ -13,7 +14,6 @@ from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.settings import Bootstrap, ReconnectSettings
 from macula.identity import NodeId
-from tests.engine.playbook import Table, address, node
 
 
 class Entry:

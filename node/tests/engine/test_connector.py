@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from tests.engine.playbook import REALM, Table, address, call, node
 
 from macula.core.address import Address
 from macula.core.commands import RequestRaw, SendRaw
@@ -25,7 +26,6 @@ from macula.errors import (
 )
 from macula.identity import NodeId
 from macula.wire.messages import FindNode, FindNodeReply, Message, Ping, Pong, PublishAck, Reply, RouteError, RpcRoute
-from tests.engine.playbook import REALM, Table, address, call, node
 
 
 class Commands:
@@ -42,6 +42,9 @@ class Commands:
 
     def send(self, id_: int, message: Message, target: NodeId | Address | None = None) -> list[Action]:
         return self.connector.start(id_, SendRaw(target or node(1), message, 2.0), self.table.peers, 0.0)
+
+    def tick(self, now: float) -> list[Action]:
+        return self.connector.tick(now, self.table.peers)
 
     def answer(self, message: Message, sender: int = 1) -> list[Action] | None:
         return self.connector.answer(Received(node(sender), message))
@@ -126,21 +129,30 @@ def test_an_address_that_nobody_answers() -> None:
 
 def test_after_its_timeout_a_request_ends_and_late_news_is_ignored() -> None:
     commands = Commands()
+    commands.table.up(1)
     commands.request(5, Ping(7))
     assert commands.connector.next_deadline() == 2.0
-    assert commands.connector.tick(1.9) == []
-    done = commands.connector.tick(2.0)
+    assert commands.tick(1.9) == []
+    done = commands.tick(2.0)
     assert isinstance(error_of(done), Timeout)
     assert done[1] == Release(node(1))
     assert commands.answer(Pong(7)) is None
     assert commands.connector.send_failed(SendFailed(1, node(1), "disconnected", "")) == []
 
 
+def test_without_a_connection_in_time_the_peer_is_unreachable() -> None:
+    commands = Commands()
+    commands.request(5, Ping(7))
+    error = error_of(commands.tick(2.0))
+    assert isinstance(error, PeerUnreachable)
+    assert error.attempts == ("no connection in 2 s",)
+
+
 def test_an_address_that_comes_up_too_late_is_ignored() -> None:
     commands = Commands()
     (dial,) = commands.request(5, Ping(7), address(1))
     assert isinstance(dial, Dial)
-    assert isinstance(error_of(commands.connector.tick(2.0)), Timeout)
+    assert isinstance(error_of(commands.tick(2.0)), PeerUnreachable)
     assert commands.connector.notice(AddressUp(dial.dial, node(1))) == []
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
+from tests.engine.playbook import WALL, address, dht_send, node, peer_info, send
+
 from macula.core.effects import Dial
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
-from tests.engine.playbook import WALL, address, dht_send, node, peer_info, send
 
 
 def make(**pool: object) -> Dialer:
@@ -163,6 +164,14 @@ def test_an_answer_to_an_envelope_goes_back_as_one() -> None:
     dialer = knowing(1)
     reply = SendTo(node(1), send(1, 1).lane, send(1, 1).message, 1, routed=True)
     assert dialer.send(reply, 0.0) == [Route(peer_info(1), reply.message, 1)]
+
+
+def test_a_node_that_shuts_down_dials_nobody_and_still_answers_envelopes() -> None:
+    dialer = knowing(1)
+    dialer.closed = True
+    assert dialer.send(send(1, 1), 0.0) == [SendFailed(1, node(1), "disconnected", "this node is shutting down")]
+    reply = SendTo(node(1), send(1, 2).lane, send(1, 2).message, 2, routed=True)
+    assert dialer.send(reply, 0.0) == [Route(peer_info(1), reply.message, 2)]
 
 
 def test_without_a_token_nobody_is_told() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.engine.playbook import REALM, WALL, call, hello, identity, node, peer_info
 
 from macula.core.record import Kind, sign_record
 from macula.engine.hello import check_hello, check_realm, common_realm, make_hello
 from macula.errors import ProtocolError
 from macula.identity.names import ANY_REALM
 from macula.wire.messages import Ping
-from tests.engine.playbook import REALM, WALL, call, hello, identity, node, peer_info
 
 
 def test_a_good_hello_yields_the_verified_record() -> None:
@@ -97,9 +97,9 @@ def test_a_frame_needs_its_realm_on_both_sides() -> None:
     check_realm(call(1, "a"), (ANY_REALM,), ("a",))
     check_realm(call(1, "a"), ("a",), (ANY_REALM,))
     check_realm(Ping(1), ("b",), ("a",))
-    with pytest.raises(ProtocolError, match="wrong_realm.*its sender"):
+    with pytest.raises(ProtocolError, match=r"wrong_realm.*its sender"):
         check_realm(call(1, "a"), ("b",), ("a",))
-    with pytest.raises(ProtocolError, match="wrong_realm.*this node"):
+    with pytest.raises(ProtocolError, match=r"wrong_realm.*this node"):
         check_realm(call(1, "b"), ("b",), ("a",))
 
 

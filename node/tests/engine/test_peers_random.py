@@ -11,6 +11,7 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.engine.playbook import Table, address, call, hello, node, peer_info, send
 
 from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
 from macula.core.events import DialFailed, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
@@ -21,7 +22,6 @@ from macula.engine.peers import Outcome
 from macula.engine.settings import PoolSettings
 from macula.identity import NodeId
 from macula.wire.messages import Call, Hello, Ping, Pong
-from tests.engine.playbook import Table, address, call, hello, node, peer_info, send
 
 PEERS = range(1, 5)
 INDEX = {node(index): index for index in range(5)}
@@ -151,7 +151,9 @@ class Connections(RuleBasedStateMachine):
             return
         self.take(self.table.peers.lane((SendReady if ready else SendBlocked)(node(index), lane)))
 
-    @rule(index=st.sampled_from(PEERS), what=st.sampled_from([hello, hello, hello, lambda _: Ping(1), lambda _: Pong(1)]))
+    @rule(
+        index=st.sampled_from(PEERS), what=st.sampled_from([hello, hello, hello, lambda _: Ping(1), lambda _: Pong(1)])
+    )
     def receive(self, index: int, what: object) -> None:
         if index in self.links:
             outcomes = self.table.receive(index, what(index), self.now)  # type: ignore[operator]

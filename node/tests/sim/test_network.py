@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.engine.playbook import address, node
 
 from macula.core.effects import ClosePeer, Dial, SendMessage
 from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
@@ -13,7 +14,6 @@ from macula.errors import ArgumentError
 from macula.sim.clock import Clock
 from macula.sim.network import Network, NetworkSettings
 from macula.wire.messages import Ping
-from tests.engine.playbook import address, node
 
 
 class Lab:

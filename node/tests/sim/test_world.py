@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.sim.mesh import ADD, REALM, Mesh, payloads, tap, traces
 
 from macula.core.commands import (
     Advertise,
@@ -23,7 +24,6 @@ from macula.identity import Identity
 from macula.sim import NetworkSettings, SimNode, World
 from macula.wire import encode_value
 from macula.wire.messages import Call, Ping, Pong, Publish, PubsubRoute, Reply, RpcRoute
-from tests.sim.mesh import ADD, REALM, Mesh, payloads, tap, traces
 
 
 def records(mesh: Mesh, asker: SimNode, name: str = ADD) -> LookupResult:
@@ -121,7 +121,7 @@ def test_a_direct_connection_to_another_realm_is_refused_with_the_reason() -> No
     mesh = Mesh(7, edges=1)
     theirs = mesh.add(Mode.EDGE, "stranger", "io.other")
     mesh.join()
-    with pytest.raises(PeerUnreachable, match="no_common_realm: serves io.test, this node io.other"):
+    with pytest.raises(PeerUnreachable, match=r"no_common_realm: serves io.test, this node io.other"):
         mesh.world.ask(mesh.edges[0], RequestRaw(theirs.address, Ping(1), 5.0))
     assert [fields["code"] for fields in traces(theirs, "peer.refused")] == ["no_common_realm"]
     assert mesh.world.ask(mesh.bootstrap, RequestRaw(theirs.address, Ping(1), 5.0)) == Pong(1)

@@ -75,8 +75,7 @@ async def serve_node(mesh: MeshLike, settings: Settings, stop: asyncio.Event) ->
 async def _serve_demo(demo: DemoService) -> None:
     """The demo is no reason for a node not to run: what keeps it from being advertised is logged."""
     try:
-        async with demo.served():
-            await asyncio.Event().wait()
+        await demo.start()
     except MeshError as error:
         logs.log_event(_log, logging.ERROR, "demo.failed", {"reason": error})
 

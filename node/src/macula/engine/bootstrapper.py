@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from macula.core.effects import Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
@@ -36,6 +36,11 @@ class Bootstrapper:
         self._timeout = timeout
         self._rng = rng
         self._timers: Timers[int] = Timers()
+
+    def stop(self) -> None:
+        """Dial nobody any more: the node is shutting down."""
+        self._timers = Timers()
+        self._settings = replace(self._settings, enabled=False)
 
     def start(self, now: float) -> None:
         """Dial all of them at the next tick, which is due at once."""

@@ -40,6 +40,8 @@ class Dialer:
         self._attempts: dict[NodeId, _Attempt] = {}
         self._under_way: dict[int, _Attempt] = {}
         self._backoff: OrderedDict[NodeId, float] = OrderedDict()
+        self.closed = False
+        """Whether no new attempt is made: the node is shutting down."""
 
     def learn(self, info: PeerInfo) -> None:
         """Keep a peer record for dialing, unless a newer one is known."""
@@ -66,6 +68,8 @@ class Dialer:
             return []
         if request.routed and request.peer in self._book:
             return self._fall_back(request, "no connection")
+        if self.closed:
+            return _failed(request, DISCONNECTED, "this node is shutting down")
         if self._backoff.get(request.peer, now) > now:
             return self._fall_back(request, "could not be dialed a moment ago")
         attempt = self._attempts[request.peer] = _Attempt(request.peer, deque([request]))

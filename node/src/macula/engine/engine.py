@@ -97,9 +97,8 @@ class Engine:
         self.node_id = identity.node_id
         self.settings = settings
         self._own = SelfRecord(identity, settings)
-        self._peers = PeerTable(
-            identity.node_id, settings, self._own, Dialer(settings.pool, tokens[_OWN]), tokens[_OWN]
-        )
+        self._dialer = Dialer(settings.pool, tokens[_OWN])
+        self._peers = PeerTable(identity.node_id, settings, self._own, self._dialer, tokens[_OWN])
         self._bootstrapper = Bootstrapper(settings.bootstraps, settings.reconnect, settings.pool.dial_timeout, rng)
         self._connector = Connector(tokens[_OWN])
         self._dht = Dht(settings.dht, identity, rng, tokens[_DHT], settings.realms, verifier)
@@ -292,6 +291,8 @@ class Engine:
                     self._work.extend(self._connector.start(id_, command, self._peers, self._now))
                 case cmd.Shutdown(drain):
                     if self._shutdown.request(id_, self._now + drain):
+                        self._dialer.closed = True
+                        self._bootstrapper.stop()
                         self._work.append(req.Draining())
                 case _:
                     self._tell(_COMMANDS[type(command)], CommandGiven(id_, command))

@@ -196,7 +196,7 @@ class PeerTable:
     def lane(self, event: SendBlocked | SendReady) -> list[Outcome]:
         """The credit of a lane is used up, or there is some again."""
         peer = self._peers.get(event.peer)
-        if peer is None:
+        if peer is None or peer.state is _State.CLOSING:
             return []
         if isinstance(event, SendBlocked):
             peer.blocked.add(event.lane)
@@ -286,10 +286,9 @@ class PeerTable:
         queued = [request for queue in peer.queues.values() for request in queue]
         peer.queues.clear()
         peer.blocked.clear()
-        outcomes: list[Outcome] = [PeerDown(node, code, reason)]
-        for request in queued:
-            outcomes += _failed(request, DISCONNECTED, reason)
-        return outcomes
+        # Failures first: what never left may be sent elsewhere, what was handed over may have run.
+        failed = [outcome for request in queued for outcome in _failed(request, DISCONNECTED, reason)]
+        return [*failed, PeerDown(node, code, reason)]
 
     def _queue(self, queue: deque[SendTo], request: SendTo) -> list[Outcome]:
         if len(queue) < self._settings.pool.pending_messages:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from numbers import Real
 from typing import Any
 
-from macula.errors import ArgumentError, RemoteError
+from macula.errors import ArgumentError, MeshError, RemoteError
 from macula.runtime.reports import CallContext, Handler, MeshLike
 from macula.wire.values import Value
 
@@ -55,28 +55,48 @@ class DemoService:
         self._mesh = mesh
         self._users = 0
         self._changing = asyncio.Lock()
-        self._offered = AsyncExitStack()
 
-    @asynccontextmanager
-    async def served(self) -> AsyncIterator[tuple[str, ...]]:
-        """Advertise the procedures, or share those of an earlier user; the last user to leave withdraws them."""
+    async def start(self) -> tuple[str, ...]:
+        """Advertise the procedures for as long as the node runs, or until as many `stop` as `start` were called."""
         handlers = demo_handlers(self._mesh)
         async with self._changing:
             if self._users == 0:
                 await self._offer(handlers)
             self._users += 1
+        return tuple(handlers)
+
+    async def stop(self) -> None:
+        """Undo one start; the last user to leave withdraws the procedures."""
+        async with self._changing:
+            self._users -= 1
+            if self._users == 0:
+                await self._withdraw(demo_handlers(self._mesh))
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[tuple[str, ...]]:
+        """Start, and stop at the end of the context."""
+        names = await self.start()
         try:
-            yield tuple(handlers)
+            yield names
         finally:
-            async with self._changing:
-                self._users -= 1
-                if self._users == 0:
-                    await self._offered.aclose()
+            await self.stop()
 
     async def _offer(self, handlers: dict[str, Handler]) -> None:
-        async with AsyncExitStack() as stack:
-            for name, handler in handlers.items():
-                idempotent = not name.endswith(".sleep")
-                await self._mesh.advertise(name, handler, idempotent=idempotent)
-                stack.push_async_callback(self._mesh.unadvertise, name)
-            self._offered = stack.pop_all()
+        offered: list[str] = []
+
+        async def offer(name: str, handler: Handler) -> None:
+            await self._mesh.advertise(name, handler, idempotent=not name.endswith(".sleep"))
+            offered.append(name)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, handler in handlers.items():
+                    group.create_task(offer(name, handler))
+        except* MeshError as errors:
+            await self._withdraw(offered)
+            raise errors.exceptions[0] from None
+
+    async def _withdraw(self, names: Iterable[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(self._mesh.unadvertise(name))

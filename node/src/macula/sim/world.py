@@ -15,7 +15,6 @@ from macula.sim.clock import Clock
 from macula.sim.network import Network, NetworkSettings
 from macula.sim.node import SimNode
 
-
 _VERIFIED = 100_000
 """Records remembered as verified, for all nodes together."""
 

@@ -201,7 +201,7 @@ def test_damaged_packets_of_a_connection_do_it_no_harm(seed: int, rate: float) -
 
 @given(
     seed=st.integers(0, 2**32),
-    loss=st.floats(0, 0.2),
+    loss=st.floats(0, 0.1),
     duplicate=st.floats(0, 0.5),
     jitter=st.floats(0, 0.1),
     sizes=st.lists(st.integers(0, 20_000), min_size=1, max_size=10),

@@ -37,3 +37,11 @@ def test_close_peer_tells_code_and_reason_after_what_was_sent() -> None:
     net.run(10.0)
     assert a.endpoint.connections == b.endpoint.connections == 0
     assert a.endpoint.connection_ids == b.endpoint.connection_ids == 0
+
+
+def test_a_long_reason_is_cut() -> None:
+    net = Network()
+    a, b = net.pair()
+    a.do(ClosePeer(b.id, codes.UNEXPECTED, "x" * 5000))
+    net.run(2.0)
+    assert b.lost[0].code == codes.UNEXPECTED and set(b.lost[0].reason) == {"x"}

@@ -20,6 +20,9 @@ from macula.providers.quic.connection import Connection, Credit, Doubt, Got, Sta
 from macula.wire import codes, encode
 from macula.wire.messages import Disconnect
 
+MAX_REASON = 1024
+"""Characters of a reason that Disconnect carries; a longer one, which may quote the peer, is cut."""
+
 
 class Verdict(Enum):
     """What becomes of a connection that has just been proven."""
@@ -170,7 +173,7 @@ class Sessions:
         session = self._sessions.get(peer)
         if session is None:
             return
-        session.active.send(Lane.CONTROL, encode(Disconnect(closing.code, closing.reason)))
+        session.active.send(Lane.CONTROL, encode(Disconnect(closing.code, closing.reason[:MAX_REASON])))
         session.active.leave(closing, now)
         self._drop(peer, session, closing)
         self._report(PeerLost(peer, closing.code, closing.reason))
