@@ -41,7 +41,7 @@ def test_defaults_are_the_designs() -> None:
     assert (settings.dht_k, settings.dht_alpha, settings.record_ttl, settings.max_hops) == (20, 3, 300, 10)
     assert (settings.connect_timeout, settings.idle_timeout, settings.pool_max_size) == (5.0, 300.0, 1000)
     assert (settings.reconnect, settings.reconnect_interval, settings.max_reconnect_attempts) == (True, 5.0, 0)
-    assert (settings.call_timeout, settings.drain_timeout, settings.demo) == (5.0, 10.0, False)
+    assert (settings.call_timeout, settings.drain_timeout, settings.demo) == (5.0, 5.0, False)
 
 
 def test_arguments_over_environment_over_file_over_defaults(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_what_a_replaced_connection_may_have_lost_is_sent_again() -> None:
 def test_a_suspect_fails_at_once_but_its_answer_counts() -> None:
     bench = Bench()
     request = request_of(bench.ask(peer(1)))
-    bench.queries.peer_suspect(Turn(0.3, WALL), peer(1).node)
+    bench.queries.peer_gone(Turn(0.3, WALL), peer(1).node)
     bench.tick(2.0)
     assert bench.log == ["dead n1", "failure"]
     bench.reply(peer(1), FindNodeReply(request, ()))

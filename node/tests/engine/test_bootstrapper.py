@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.engine.playbook import Table, address, node
 
 from macula.core.effects import Dial, Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
@@ -14,6 +13,8 @@ from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.settings import Bootstrap, ReconnectSettings
 from macula.identity import NodeId
+
+from .playbook import Table, address, node
 
 
 class Entry:
@@ -115,6 +116,16 @@ def test_a_lost_bootstrap_is_sought_soon_and_released() -> None:
     assert 10.5 <= at <= 12.5
     (dial,) = entry.tick(at)
     assert entry.join(dial.dial, node(1), at)[0] == Hold(node(1))
+
+
+def test_a_stopping_node_seeks_nobody() -> None:
+    entry = Entry(Bootstrap(address(1)), Bootstrap(address(2)))
+    first, second = entry.tick(0.0)
+    entry.join(first.dial, node(1), 0.1)
+    entry.bootstrapper.stop()
+    entry.bootstrapper.peer_down(PeerDown(node(1), "going_away", ""), 1.0)
+    entry.fail(second.dial, 3.0)
+    assert entry.bootstrapper.next_deadline() is None
 
 
 def test_nodes_do_not_all_return_at_the_same_moment() -> None:

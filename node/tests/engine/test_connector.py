@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from tests.engine.playbook import REALM, Table, address, call, node
 
 from macula.core.address import Address
 from macula.core.commands import RequestRaw, SendRaw
@@ -26,6 +25,8 @@ from macula.errors import (
 )
 from macula.identity import NodeId
 from macula.wire.messages import FindNode, FindNodeReply, Message, Ping, Pong, PublishAck, Reply, RouteError, RpcRoute
+
+from .playbook import REALM, Table, address, call, node
 
 
 class Commands:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
-from tests.engine.playbook import WALL, address, dht_send, node, peer_info, send
-
 from macula.core.effects import Dial
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
+
+from .playbook import WALL, address, dht_send, node, peer_info, send
 
 
 def make(**pool: object) -> Dialer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.engine.playbook import REALM, WALL, address, hello, identity, node, peer_info
 
 from macula.core.commands import (
     Advertise,
@@ -27,6 +26,8 @@ from macula.engine import Bootstrap, Engine, EngineSettings, Mode
 from macula.errors import ArgumentError, Disconnected, MeshError, NodeClosed
 from macula.wire import encode_value
 from macula.wire.messages import Call, Hello, Message, Ping, Pong, Reply
+
+from .playbook import REALM, WALL, address, hello, identity, node, peer_info
 
 
 class One:

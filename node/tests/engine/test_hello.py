@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.engine.playbook import REALM, WALL, call, hello, identity, node, peer_info
 
 from macula.core.record import Kind, sign_record
 from macula.engine.hello import check_hello, check_realm, common_realm, make_hello
 from macula.errors import ProtocolError
 from macula.identity.names import ANY_REALM
 from macula.wire.messages import Ping
+
+from .playbook import REALM, WALL, call, hello, identity, node, peer_info
 
 
 def test_a_good_hello_yields_the_verified_record() -> None:

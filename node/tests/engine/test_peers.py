@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.engine.playbook import (
+
+from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
+from macula.core.events import DialFailed, PeerConnected, PeerSuspect, SendBlocked, SendReady
+from macula.core.lanes import Lane
+from macula.core.requests import FindPeer, Hold, PeerDown, PeerFound, PeerUp, Received, Release, Route, SendFailed
+from macula.core.results import PoolStatistics
+from macula.engine.notices import AddressFailed, AddressUp
+from macula.engine.settings import PoolSettings
+from macula.wire.messages import Disconnect, Message, Ping, Pong
+
+from .playbook import (
     Table,
     address,
     call,
@@ -19,15 +29,6 @@ from tests.engine.playbook import (
     sent,
     story,
 )
-
-from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
-from macula.core.events import DialFailed, PeerConnected, PeerSuspect, SendBlocked, SendReady
-from macula.core.lanes import Lane
-from macula.core.requests import FindPeer, Hold, PeerDown, PeerFound, PeerUp, Received, Release, Route, SendFailed
-from macula.core.results import PoolStatistics
-from macula.engine.notices import AddressFailed, AddressUp
-from macula.engine.settings import PoolSettings
-from macula.wire.messages import Disconnect, Message, Ping, Pong
 
 
 def test_hello_goes_out_first_and_the_peer_is_up_when_its_hello_came() -> None:

@@ -11,7 +11,6 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.engine.playbook import Table, address, call, hello, node, peer_info, send
 
 from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
 from macula.core.events import DialFailed, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
@@ -22,6 +21,8 @@ from macula.engine.peers import Outcome
 from macula.engine.settings import PoolSettings
 from macula.identity import NodeId
 from macula.wire.messages import Call, Hello, Ping, Pong
+
+from .playbook import Table, address, call, hello, node, peer_info, send
 
 PEERS = range(1, 5)
 INDEX = {node(index): index for index in range(5)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.engine.playbook import REALM, WALL, address, edge, identity, node
-
 from macula.engine.self_record import SelfRecord
 from macula.engine.settings import EngineSettings, Mode
+
+from .playbook import REALM, WALL, address, edge, identity, node
 
 
 def test_it_says_what_the_settings_say() -> None:

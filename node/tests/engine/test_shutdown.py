@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.engine.playbook import node
-
 from macula.core.effects import ClosePeer, Completed
 from macula.engine.shutdown import ShutdownState
+
+from .playbook import node
 
 
 def test_the_first_request_sets_the_deadline_and_all_are_answered() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.sim.mesh import REALM
 
 from macula.core.commands import Advertise, DhtLookup, Shutdown
 from macula.core.record import Kind
@@ -14,6 +13,8 @@ from macula.dht.settings import DhtSettings
 from macula.engine import Bootstrap, EngineSettings, Mode
 from macula.identity import NodeId
 from macula.sim import SimNode, World
+
+from .mesh import REALM
 
 NODES = 200
 TTL = 120

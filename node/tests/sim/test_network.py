@@ -5,15 +5,24 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.engine.playbook import address, node
 
+from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
 from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.errors import ArgumentError
+from macula.identity import Identity, NodeId
 from macula.sim.clock import Clock
 from macula.sim.network import Network, NetworkSettings
 from macula.wire.messages import Ping
+
+
+def node(index: int) -> NodeId:
+    return Identity.from_random(random.Random(index)).node_id
+
+
+def address(index: int) -> Address:
+    return Address(f"10.0.0.{index}", 9443)
 
 
 class Lab:

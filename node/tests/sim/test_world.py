@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.sim.mesh import ADD, REALM, Mesh, payloads, tap, traces
 
 from macula.core.commands import (
     Advertise,
@@ -24,6 +23,8 @@ from macula.identity import Identity
 from macula.sim import NetworkSettings, SimNode, World
 from macula.wire import encode_value
 from macula.wire.messages import Call, Ping, Pong, Publish, PubsubRoute, Reply, RpcRoute
+
+from .mesh import ADD, REALM, Mesh, payloads, tap, traces
 
 
 def records(mesh: Mesh, asker: SimNode, name: str = ADD) -> LookupResult:

@@ -137,8 +137,8 @@ class Queries:
             if pending.info.node == peer:
                 pending.lost = True
 
-    def peer_suspect(self, turn: Turn, peer: NodeId) -> None:
-        """The transport hears nothing of a peer: no use waiting for the time-out, though an answer still counts."""
+    def peer_gone(self, turn: Turn, peer: NodeId) -> None:
+        """A peer said goodbye, or the transport hears nothing of it: no use waiting, though an answer still counts."""
         for request, pending in list(self._pending.items()):
             if pending.info.node == peer and not pending.failed:
                 self._timers.set((Due.QUERY, request), turn.now + self._settings.late_answer)

@@ -40,6 +40,7 @@ from macula.dht.stores import Stores
 from macula.dht.turn import Due, DueKey, DueTimers, Turn
 from macula.dht.verifier import Verifier
 from macula.identity import Identity
+from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
 _SHORTEST = 0.001
@@ -152,10 +153,12 @@ class Dht:
             case PeerUp():
                 self._queries.peer_up(turn, event.peer)
                 self._peer_renewed(turn, event.info)
-            case PeerDown():
-                self._queries.peer_down(event.peer)
+            case PeerDown(peer, code):
+                self._queries.peer_down(peer)
+                if code == codes.GOING_AWAY:
+                    self._queries.peer_gone(turn, peer)
             case PeerSuspect(peer, suspect=True):
-                self._queries.peer_suspect(turn, peer)
+                self._queries.peer_gone(turn, peer)
             case SendFailed():
                 self._queries.send_failed(turn, event)
             case FindRecords():
