@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
-from macula_lab.topology import Topology
-
 import macula
+from macula_lab.topology import Topology
 
 REALM = "org.example.mesh"
 WHOAMI = f"{REALM}.demo.whoami"

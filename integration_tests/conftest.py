@@ -8,11 +8,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
+from pytest_docker.plugin import get_docker_services
+
 from macula_lab.cli import prepare
 from macula_lab.report import Reporter
 from macula_lab.topology import Topology
 from macula_lab.workspace import state_file
-from pytest_docker.plugin import get_docker_services
 
 NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24").split()
 """First two octets of the mesh's and the multi-hop topology's addresses."""

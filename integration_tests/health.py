@@ -2,9 +2,8 @@
 
 import json
 
-from macula_lab.topology import Topology
-
 from asking import ids
+from macula_lab.topology import Topology
 
 _ASK = (
     "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=5); "

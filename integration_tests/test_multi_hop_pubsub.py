@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from macula_lab.topology import Topology
 
 from asking import REALM, Subscriber, by_distance, ids, lookup, publish, record_key, subscribers
 from health import check_discovery, check_healthy
+from macula_lab.topology import Topology
 
 
 def test_bootstrap_node_healthy(mesh: Topology) -> None:

@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import pytest
-from macula_lab.topology import CommandRefused, Topology
 
 import macula.errors
 from asking import DEADLINE, REALM, WHOAMI, by_distance, call, ids, joined, lookup, record_key
 from health import check_discovery, check_healthy
 from macula.identity import Identity, NodeId
+from macula_lab.topology import CommandRefused, Topology
 
 SLEEP = f"{REALM}.demo.sleep"
 ECHO = f"{REALM}.demo.echo"

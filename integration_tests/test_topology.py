@@ -1,6 +1,7 @@
 """What the containers are, before anything is asked of the mesh in them."""
 
 import pytest
+
 from macula_lab.topology import ROUTER, Topology, role, state
 
 NODES = ["bootstrap", "edge1", "edge2", "edge3", "gateway"]

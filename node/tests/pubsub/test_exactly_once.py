@@ -149,6 +149,8 @@ def test_with_short_deadlines_what_is_acknowledged_was_delivered_and_losses_are_
             assert not set(completed.result.delivered) & set(completed.result.failed)
             for node in net.nodes[2:]:
                 if node.id in completed.result.delivered:
-                    assert b"%d" % number_of_event in [event.payload for event in node.delivered], "acknowledged, so delivered"
+                    assert b"%d" % number_of_event in [event.payload for event in node.delivered], (
+                        "acknowledged, so delivered"
+                    )
     assert all(node.service.idle for node in net.nodes)
     assert not any(any(node.holds.values()) for node in net.nodes)

@@ -65,7 +65,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("tempfile.mkstemp", full)
-    with pytest.raises(ConfigError, match="cannot write.*No space left"):
+    with pytest.raises(ConfigError, match=r"cannot write.*No space left"):
         Keystore(tmp_path).load_or_create_identity()
 
 

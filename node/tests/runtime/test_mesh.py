@@ -30,7 +30,9 @@ LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "reconnect_interval": 0.1}
 async def mesh_of(count: int, **settings: Any) -> AsyncIterator[list[macula.Mesh]]:
     """A bootstrap and `count` - 1 edges that joined through it."""
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(macula.connect(REALM, "node0", mode="bootstrap", **LOOPBACK, **settings))
+        first = await stack.enter_async_context(
+            macula.connect(REALM, "node0", mode="bootstrap", **LOOPBACK, **settings)
+        )
         place = (await first.status())["listen"]
         nodes = [first]
         for number in range(1, count):
@@ -145,19 +147,22 @@ async def test_leaving_the_waiting_task_cancels_the_call() -> None:
 
 
 async def test_events_reach_each_subscriber_once_and_in_order() -> None:
-    async with mesh_of(4) as (_, publisher, exact, wild):
-        async with await exact.subscribe("org.test.orders.placed") as placed, await wild.subscribe("org.test.**") as all_:
-            for number in range(50):
-                report = await publisher.publish("org.test.orders.placed", number, qos=1)
-                assert set(report.delivered) == {exact.node_id, wild.node_id}
-                assert report.failed == {}
-            async with asyncio.timeout(10):
-                for events in (placed, all_):
-                    got = [await anext(events) for _ in range(50)]
-                    assert [event.payload for event in got] == list(range(50))
-                    assert {(event.publisher, event.topic, event.missed) for event in got} == {
-                        (publisher.node_id, "org.test.orders.placed", 0)
-                    }
+    async with (
+        mesh_of(4) as (_, publisher, exact, wild),
+        await exact.subscribe("org.test.orders.placed") as placed,
+        await wild.subscribe("org.test.**") as all_,
+    ):
+        for number in range(50):
+            report = await publisher.publish("org.test.orders.placed", number, qos=1)
+            assert set(report.delivered) == {exact.node_id, wild.node_id}
+            assert report.failed == {}
+        async with asyncio.timeout(10):
+            for events in (placed, all_):
+                got = [await anext(events) for _ in range(50)]
+                assert [event.payload for event in got] == list(range(50))
+                assert {(event.publisher, event.topic, event.missed) for event in got} == {
+                    (publisher.node_id, "org.test.orders.placed", 0)
+                }
 
 
 async def test_a_callback_that_fails_misses_no_later_event(caplog: pytest.LogCaptureFixture) -> None:
@@ -182,23 +187,22 @@ async def test_a_callback_that_fails_misses_no_later_event(caplog: pytest.LogCap
 
 
 async def test_a_slow_subscriber_is_told_what_it_missed_and_holds_nobody_back() -> None:
-    async with mesh_of(3) as (publisher, slow, quick):
-        async with (
-            await slow.subscribe("org.test.ticks", capacity=2) as few,
-            await quick.subscribe("org.test.ticks", capacity=100) as all_,
-        ):
-            for number in range(10):
-                await publisher.publish("org.test.ticks", number)
-            async with asyncio.timeout(10):
-                assert [(await anext(all_)).payload for _ in range(10)] == list(range(10))
-                assert [(await anext(few)).payload for _ in range(2)] == [0, 1]
-                # Asking for the next one consumes the last; only then is there room again.
-                waiting = asyncio.ensure_future(anext(few))  # noqa: TID251, RUF100
-                while not waiting.done():
-                    await publisher.publish("org.test.ticks", "later", qos=1)
-                    await asyncio.wait([waiting], timeout=0)
-                event = await waiting
-            assert (event.payload, event.missed) == ("later", 8)
+    async with (
+        mesh_of(3) as (publisher, slow, quick),
+        await slow.subscribe("org.test.ticks", capacity=2) as few,
+        await quick.subscribe("org.test.ticks", capacity=100) as all_,
+    ):
+        for number in range(10):
+            await publisher.publish("org.test.ticks", number)
+        async with asyncio.timeout(10):
+            assert [(await anext(all_)).payload for _ in range(10)] == list(range(10))
+            assert [(await anext(few)).payload for _ in range(2)] == [0, 1]
+            # Asking for the next one consumes the last; only then is there room again.
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(few.__anext__())
+                await publisher.publish("org.test.ticks", "later", qos=1)
+            event = waiting.result()
+        assert (event.payload, event.missed) == ("later", 8)
 
 
 async def test_realms_do_not_meet() -> None:

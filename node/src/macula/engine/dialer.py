@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from macula.core.address import Address
 from macula.core.effects import Dial
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
+from macula.engine.send_queue import SendQueue
 from macula.engine.settings import PoolSettings
 from macula.identity import NodeId
 from macula.wire import codes
@@ -24,7 +25,7 @@ DISCONNECTED = "disconnected"
 @dataclass(slots=True)
 class _Attempt:
     peer: NodeId
-    waiting: deque[SendTo]
+    waiting: SendQueue
     under_way: int | None = None
     tried: tuple[Address, ...] = ()
     searched: bool = False
@@ -62,17 +63,17 @@ class Dialer:
         """Connect for this message, or join the attempt that is under way."""
         attempt = self._attempts.get(request.peer)
         if attempt is not None:
-            if len(attempt.waiting) >= self._settings.pending_messages:
-                return _failed(request, codes.BUSY, "too many messages wait for this peer's connection")
-            attempt.waiting.append(request)
-            return []
+            if attempt.waiting.put(request):
+                return []
+            return _failed(request, codes.BUSY, "too many messages wait for this peer's connection")
         if request.routed and request.peer in self._book:
             return self._fall_back(request, "no connection")
         if self.closed:
             return _failed(request, DISCONNECTED, "this node is shutting down")
         if self._backoff.get(request.peer, now) > now:
             return self._fall_back(request, "could not be dialed a moment ago")
-        attempt = self._attempts[request.peer] = _Attempt(request.peer, deque([request]))
+        attempt = self._attempts[request.peer] = _Attempt(request.peer, SendQueue(self._settings))
+        attempt.waiting.put(request)
         info = self._book.get(request.peer)
         if info is not None:
             return self._dial_or_give_up(attempt, info, now)
@@ -82,7 +83,7 @@ class Dialer:
         """The peer is up, by this attempt or by its own; returns the messages that waited for it."""
         self._backoff.pop(peer, None)
         attempt = self._attempts.pop(peer, None)
-        return list(attempt.waiting) if attempt else []
+        return attempt.waiting.take() if attempt else []
 
     def answered(self, dial: int) -> None:
         """The transport connected for this dial; hello is still to come."""

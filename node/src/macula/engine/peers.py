@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -31,6 +30,7 @@ from macula.engine.hello import check_hello, check_realm, make_hello
 from macula.engine.notices import AddressFailed, AddressUp, Notice
 from macula.engine.pool import ConnectionPool
 from macula.engine.self_record import SelfRecord
+from macula.engine.send_queue import SendQueue
 from macula.engine.settings import EngineSettings
 from macula.errors import ProtocolError
 from macula.identity import NodeId
@@ -51,13 +51,13 @@ class _Peer:
     inbound: bool
     address: Address
     since: float
+    waiting: SendQueue
     state: _State = _State.GREETING
     dials: list[int] = field(default_factory=list)
     info: PeerInfo | None = None
     realms: tuple[str, ...] = ()
     blocked: set[Lane] = field(default_factory=set)
-    waiting: deque[SendTo] = field(default_factory=deque)
-    queues: dict[Lane, deque[SendTo]] = field(default_factory=dict)
+    queues: dict[Lane, SendQueue] = field(default_factory=dict)
 
 
 class PeerTable:
@@ -130,9 +130,10 @@ class PeerTable:
         outcomes: list[Outcome] = []
         if peer is not None and peer.state is _State.UP:
             outcomes += self._down(event.peer, peer, codes.DUPLICATE, "replaced by a new connection")
-        new = self._peers[event.peer] = _Peer(event.dial is None, event.address, now)
+        waiting = SendQueue(self._settings.pool) if peer is None else peer.waiting
+        new = self._peers[event.peer] = _Peer(event.dial is None, event.address, now, waiting)
         if peer is not None:
-            new.waiting, new.dials = peer.waiting, peer.dials
+            new.dials = peer.dials
         if event.dial in self._address_dials and event.dial is not None:
             new.dials.append(event.dial)
         self._hello_timers.set(event.peer, now + self._settings.pool.hello_timeout)
@@ -155,7 +156,7 @@ class PeerTable:
         reason = f"{event.code}: {event.reason}"
         outcomes: list[Outcome] = [self._notice(dial, reason) for dial in peer.dials]
         outcomes += self._dialer.refused(event.peer, reason, now)
-        for request in peer.waiting:
+        for request in peer.waiting.take():
             outcomes += self._dialer.send(request, now)
         return outcomes
 
@@ -189,7 +190,8 @@ class PeerTable:
             case Disconnect():
                 return []
             case Ping(request):
-                return [SendMessage(event.peer, Lane.CONTROL, Pong(request))]
+                # By the queue like everything else, or pings of a peer that never reads would fill the memory.
+                return self._transmit(peer, SendTo(event.peer, Lane.CONTROL, Pong(request)))
             case _:
                 return [Received(event.peer, event.message)]
 
@@ -202,9 +204,9 @@ class PeerTable:
             peer.blocked.add(event.lane)
             return []
         peer.blocked.discard(event.lane)
-        queue = peer.queues.pop(event.lane, ())
+        queue = peer.queues.pop(event.lane, None)
         # All at once: the queue is bounded, and the transport blocks the lane again if it must.
-        return [SendMessage(event.peer, event.lane, request.message) for request in queue]
+        return [SendMessage(event.peer, event.lane, request.message) for request in (queue.take() if queue else ())]
 
     def suspect(self, event: PeerSuspect) -> list[Outcome]:
         """The transport doubts a connection, or no longer."""
@@ -260,8 +262,7 @@ class PeerTable:
         self._hello_timers.cancel(event.peer)
         self._dialer.learn(info)
         peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
-        waiting = [*self._dialer.connected(event.peer), *peer.waiting]
-        peer.waiting.clear()
+        waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound)]
         outcomes += [self._notice(dial, None, event.peer) for dial in peer.dials]
         peer.dials.clear()
@@ -269,7 +270,7 @@ class PeerTable:
 
     def _transmit(self, peer: _Peer, request: SendTo) -> list[Outcome]:
         if request.lane in peer.blocked or peer.queues.get(request.lane):
-            return self._queue(peer.queues.setdefault(request.lane, deque()), request)
+            return self._queue(peer.queues.setdefault(request.lane, SendQueue(self._settings.pool)), request)
         return [SendMessage(request.peer, request.lane, request.message)]
 
     def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
@@ -283,16 +284,15 @@ class PeerTable:
         return [ClosePeer(node, code, reason), *(self._down(node, peer, code, reason) if was_up else ())]
 
     def _down(self, node: NodeId, peer: _Peer, code: str, reason: str) -> list[Outcome]:
-        queued = [request for queue in peer.queues.values() for request in queue]
+        queued = [request for queue in peer.queues.values() for request in queue.take()]
         peer.queues.clear()
         peer.blocked.clear()
         # Failures first: what never left may be sent elsewhere, what was handed over may have run.
         failed = [outcome for request in queued for outcome in _failed(request, DISCONNECTED, reason)]
         return [*failed, PeerDown(node, code, reason)]
 
-    def _queue(self, queue: deque[SendTo], request: SendTo) -> list[Outcome]:
-        if len(queue) < self._settings.pool.pending_messages:
-            queue.append(request)
+    def _queue(self, queue: SendQueue, request: SendTo) -> list[Outcome]:
+        if queue.put(request):
             return []
         return _failed(request, codes.BUSY, "too many messages wait for this peer")
 

@@ -49,6 +49,9 @@ class PoolSettings:
     """Seconds for which a node that could not be dialed is not dialed again."""
     pending_messages: int = 256
     """Most messages that wait for one peer's connection, or for one blocked lane."""
+    pending_bytes: int = 8 << 20
+    """Most bytes of their contents, of one message or more: what one lane of a peer that reads nothing can cost, beside
+    what the transport holds."""
     address_book: int = 4096
     """Most peer records kept for dialing."""
 

@@ -9,13 +9,14 @@ from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
 from macula.core.lanes import Lane
-from macula.core.requests import Hold, Received, Release, SendTo
+from macula.core.requests import Hold, Received, RefusePeer, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unauthorized
 from macula.identity import NodeId
 from macula.rpc.history import History
 from macula.rpc.settings import RpcSettings
+from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Reply
 
 _MAX_REASON = 1024
@@ -52,6 +53,7 @@ class CallProvider:
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
+        self._reply_token = next(tokens)
         self._history = History(settings)
         self._timers: Timers[int] = Timers()
         self._handlers: dict[int, _Handler] = {}
@@ -74,13 +76,13 @@ class CallProvider:
             running.routed = routed
             return []
         if reply := self._history.find(caller, call, now):
-            return [_send(caller, reply, routed)]
+            return [self._send(caller, reply, routed)]
         if call.realm != self._realm or call.procedure not in self.advertised:
-            return [_send(caller, _error(call, NotFound.code, f"{call.procedure} is not provided here"), routed)]
+            return [self._send(caller, _error(call, NotFound.code, f"{call.procedure} is not provided here"), routed)]
         if refusal := self._refusal(load, len(call.args)):
-            return [_send(caller, _error(call, Busy.code, refusal), routed)]
+            return [self._send(caller, _error(call, Busy.code, refusal), routed)]
         if not call.timeout_ms:
-            return [_send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
+            return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
         return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), now)
 
     def cancelled(self, event: Received, cancel: Cancel, now: float) -> list[Action]:
@@ -108,8 +110,14 @@ class CallProvider:
                 reply = _error(handler.call, command.error, command.reason)
             elif command.error:
                 reply = _error(handler.call, RemoteError.code, f"{command.error}: {command.reason}")
-            actions = [_send(handler.caller, reply, handler.routed), *self._close(handler, reply, now)]
+            actions = [self._send(handler.caller, reply, handler.routed), *self._close(handler, reply, now)]
         return [*actions, *self._free(handler)]
+
+    def send_failed(self, event: SendFailed) -> list[Action]:
+        """A reply could not be queued: its caller calls but does not read, and would wait in vain for this one."""
+        if event.token != self._reply_token or event.code != codes.BUSY:
+            return []
+        return [RefusePeer(event.peer, codes.BUSY, "does not take its replies")]
 
     def consumed(self, delivery: int) -> list[Action]:
         """A handler whose call was cancelled has ended. Before that, only HandlerDone ends a call."""
@@ -122,7 +130,7 @@ class CallProvider:
         for delivery in self._timers.pop_due(now):
             handler = self._handlers[delivery]
             reply = _error(handler.call, Timeout.code, "the handler was stopped at the deadline")
-            actions += [_send(handler.caller, reply, handler.routed), CancelDelivery(delivery)]
+            actions += [self._send(handler.caller, reply, handler.routed), CancelDelivery(delivery)]
             actions += self._close(handler, reply, now)
         return actions
 
@@ -168,6 +176,11 @@ class CallProvider:
             actions.append(PauseReading(handler.caller, Lane.RPC, True))
         return actions
 
+    def _send(self, peer: NodeId, reply: Reply, routed: bool) -> SendTo:
+        # All replies share a token: only the peer of one that failed matters. Where an envelope goes wrong, it is not
+        # the caller that is at fault.
+        return SendTo(peer, Lane.RPC, reply, None if routed else self._reply_token, routed)
+
     def _is_open(self, handler: _Handler) -> bool:
         return self._loads[handler.caller].open.get(handler.call.call_id) is handler
 
@@ -197,10 +210,6 @@ class CallProvider:
             load.paused = False
             return [PauseReading(handler.caller, Lane.RPC, False)]
         return []
-
-
-def _send(peer: NodeId, reply: Reply, routed: bool) -> SendTo:
-    return SendTo(peer, Lane.RPC, reply, routed=routed)
 
 
 def _error(call: Call, code: str, reason: str) -> Reply:

@@ -117,7 +117,7 @@ class Rpc:
             case RecordStored(token):
                 return [Completed(self._stores.pop(token))] if token in self._stores else []
             case SendFailed():
-                return self._caller.send_failed(event, now)
+                return [*self._caller.send_failed(event, now), *self._provider.send_failed(event)]
             case PeerUp(peer):
                 self._caller.peer_up(peer)
             case PeerSuspect():
