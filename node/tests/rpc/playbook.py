@@ -30,6 +30,8 @@ def node(number: int) -> NodeId:
 
 
 ME = node(100)
+REPLY_TOKEN = 999
+"""The first token that an Rpc draws: that of all its replies."""
 
 
 def record(peer: NodeId, procedure: str = "add", value: Any = None, ttl: int = 300) -> Record:
@@ -58,7 +60,7 @@ class Playbook:
     """Feeds events at `now`; every list of actions comes back without traces, which are kept aside."""
 
     def __init__(self, **settings: Any) -> None:
-        self.rpc = Rpc(RpcSettings(**settings), ME, REALM, random.Random(1), count(1000))
+        self.rpc = Rpc(RpcSettings(**settings), ME, REALM, random.Random(1), count(REPLY_TOKEN))
         self.now = 0.0
         self.traces: list[Trace] = []
         self._commands = count(1)
