@@ -3,9 +3,10 @@
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import macula
 from macula_lab.topology import Topology
@@ -15,6 +16,17 @@ WHOAMI = f"{REALM}.demo.whoami"
 
 DEADLINE = 20.0
 """Seconds until something that must happen is given up; generous, since machines are slow."""
+
+Answer = TypeVar("Answer")
+
+
+def eventually(condition: str, ask: Callable[[], Answer], seconds: float = DEADLINE) -> Answer:
+    """The first answer that is true, asked for again and again. Fails after `seconds`, naming the condition."""
+    end = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < end, f"not within {seconds:g} s: {condition}; last answer: {answer!r}"
+        threading.Event().wait(0.05)
+    return answer
 
 
 def call(topology: Topology, service: str, procedure: str, args: str = "null", *options: str) -> Any:
@@ -35,6 +47,16 @@ def lookup(topology: Topology, service: str, name: str, kind: str) -> Any:
 def ids(topology: Topology) -> dict[str, str]:
     """The node id of each service."""
     return {service: topology.status(service).node_id for service in topology.nodes()}
+
+
+def found_names(topology: Topology, service: str, name: str, kind: str) -> set[str]:
+    """The names of the nodes whose records `macula dht lookup` finds."""
+    return {entry["name"] for entry in lookup(topology, service, name, kind)["found"]}
+
+
+def peer_names(topology: Topology, service: str) -> set[str | None]:
+    """The names of the peers that a node is connected to."""
+    return {peer["name"] for peer in topology.exec_json(service, ["peers"])}
 
 
 def joined(topology: Topology, name: str, **settings: Any) -> AbstractAsyncContextManager[macula.Mesh]:

@@ -15,8 +15,11 @@ from macula_lab.report import Reporter
 from macula_lab.topology import Topology
 from macula_lab.workspace import state_file
 
-NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24").split()
-"""First two octets of the mesh's and the multi-hop topology's addresses."""
+NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24 172.25").split()
+"""First two octets of the addresses: of the mesh, of the multi-hop topology, of the mesh whose nodes are stopped."""
+
+# Its helper container would have to come from an image registry; `make clean` removes what a killed session leaves.
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 SETUP = ["down -v --remove-orphans -t 1", "up -d"]
 CLEANUP = ["down -v --remove-orphans -t 5"]
@@ -43,6 +46,13 @@ def multi_hop(compose: tuple[str, ...], request: pytest.FixtureRequest) -> Itera
     topology = Topology("multi-hop", compose, "macula-test-multi-hop", NETWORKS[1])
     with started(topology, "multi_hop", request.config) as ready:
         yield ready
+
+
+@pytest.fixture(scope="session")
+def churn(compose: tuple[str, ...], request: pytest.FixtureRequest) -> Iterator[Topology]:
+    """compose/mesh.yaml, ready, for the cases that stop and kill nodes; each leaves it complete again."""
+    with started(Topology("mesh", compose, "macula-test-churn", NETWORKS[2]), "churn", request.config) as topology:
+        yield topology
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgpack
 import pytest
@@ -106,7 +106,7 @@ def test_altering_any_byte_of_the_payload_is_detected() -> None:
 
 def test_turning_rpc_into_pubsub_is_detected() -> None:
     envelope = sealed_call()
-    other = PubsubRoute(*(getattr(envelope, field) for field in RpcRoute.__slots__))
+    other = PubsubRoute(*(getattr(envelope, field.name) for field in fields(RpcRoute)))
     with pytest.raises(ProtocolError, match="PubsubRoute holds a Call"):
         unseal(identity(2), other, WALL)
 

@@ -21,6 +21,7 @@ from macula.core.requests import (
     Received,
     RecordsFound,
     RecordStored,
+    RefusePeer,
     Release,
     SendFailed,
     SendTo,
@@ -176,6 +177,8 @@ class Mesh:
             case Release(other):
                 self.holds[peer, other] -= 1
                 assert self.holds[peer, other] >= 0
+            case RefusePeer(other):
+                self.disconnect(peer, other)
             case PauseReading(other, _, paused):
                 assert self.paused.get((peer, other), False) != paused
                 self.paused[peer, other] = paused

@@ -9,11 +9,11 @@ from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading
 from macula.core.events import Consumed
 from macula.core.lanes import Lane
-from macula.core.requests import Draining, Hold, PeerDown, Release, SendTo
+from macula.core.requests import Draining, Hold, PeerDown, RefusePeer, Release, SendFailed, SendTo
 from macula.wire import encode
 from macula.wire.messages import Call, Cancel, Reply
 
-from .playbook import REALM, Playbook, delivered, incoming, node, one, sent_reply
+from .playbook import REALM, REPLY_TOKEN, Playbook, delivered, incoming, node, one, sent_reply
 
 ALICE, BOB, CAROL = node(1), node(2), node(3)
 
@@ -42,7 +42,7 @@ def test_a_call_is_delivered_and_its_result_returned() -> None:
     assert not book.rpc.idle and book.rpc.next_deadline() == 6.0
     book.now = 1.5
     assert book.give(HandlerDone(delivery, b"42")) == [
-        SendTo(ALICE, Lane.RPC, Reply(REALM, incoming(1).call_id, b"42", "", "")),
+        SendTo(ALICE, Lane.RPC, Reply(REALM, incoming(1).call_id, b"42", "", ""), REPLY_TOKEN),
         Release(ALICE),
         Completed(2),
     ]
@@ -217,6 +217,31 @@ def test_an_envelope_pauses_no_connection() -> None:
     book = serving(args_high_water=100, args_low_water=50)
     actions = book.receive(ALICE, incoming(1, args=bytes(101)), hops=(BOB,))
     assert not any(isinstance(action, PauseReading) for action in actions)
+
+
+def test_a_caller_that_does_not_take_its_replies_is_refused() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    running, _ = delivered(book.receive(ALICE, incoming(2)))
+    sent, _ = sent_reply(book.give(HandlerDone(delivery)))
+    assert sent.token is not None
+    full = SendFailed(sent.token, ALICE, "busy", "too many messages wait for this peer")
+    assert book.feed(full) == [RefusePeer(ALICE, "busy", "does not take its replies")]
+    assert CancelDelivery(running) in book.feed(PeerDown(ALICE, "busy", "does not take its replies"))
+
+
+def test_refusals_count_as_replies_that_must_be_taken() -> None:
+    sent, _ = sent_reply(serving().receive(ALICE, incoming(1, "sub")))
+    assert sent.token == REPLY_TOKEN
+
+
+def test_a_reply_that_fails_for_another_reason_is_nobodys_fault() -> None:
+    book = serving()
+    sent, _ = sent_reply(book.receive(ALICE, incoming(1, "sub")))
+    assert sent.token is not None
+    assert book.feed(SendFailed(sent.token, ALICE, "disconnected", "the connection was lost")) == []
+    routed, _ = sent_reply(book.receive(ALICE, incoming(2, "sub"), hops=(BOB,)))
+    assert routed.token is None
 
 
 def test_draining_refuses_new_calls_and_finishes_running_ones() -> None:

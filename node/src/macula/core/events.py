@@ -43,6 +43,16 @@ class PeerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerRefused:
+    """The transport closed an inbound connection that broke the protocol before it was announced by PeerConnected.
+    `who` is the node if it proved to be one, else the host that its packets came from."""
+
+    who: NodeId | str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DialFailed:
     """A Dial ended without a connection."""
 
@@ -103,6 +113,7 @@ Event = (
     Tick
     | PeerConnected
     | PeerLost
+    | PeerRefused
     | DialFailed
     | MessageReceived
     | SendBlocked

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import LearnPeer
-from macula.dht.lru import Lru
 from macula.dht.routing import RoutingTable
 from macula.dht.settings import DhtSettings
 from macula.dht.turn import Turn
@@ -56,7 +57,7 @@ class Contacts:
         self._own = own
         self._realms = realms
         self._verifier = verifier
-        self._known: Lru[NodeId, _Known] = Lru(settings.max_contacts)
+        self._known: LRUCache[NodeId, _Known] = LRUCache(settings.max_contacts)
 
     def read(self, turn: Turn, source: NodeId, encoded: Iterable[bytes]) -> list[PeerInfo]:
         """The contacts of an answer that a lookup may ask: verified, alive, reachable and in one of our realms.
@@ -93,7 +94,7 @@ class Contacts:
         """Remember a verified record, also in the routing table, and return the newest one known of its node."""
         known = self._known.get(info.node)
         if known is None:
-            self._known.put(info.node, _Known(info))
+            self._known[info.node] = _Known(info)
         elif known.info.record.seq >= info.record.seq:
             return known.info
         else:
@@ -119,7 +120,7 @@ class Contacts:
         known = self._known.get(info.node)
         if known is None:
             known = _Known(info)
-            self._known.put(info.node, known)
+            self._known[info.node] = known
         if not known.failures or now - known.failed_at >= self._settings.query_timeout / 2:
             known.failures += 1
             known.failed_at = now

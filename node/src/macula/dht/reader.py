@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cachetools import LRUCache
+
 from macula.core.commands import DhtLookup
 from macula.core.effects import Completed
 from macula.core.peer_record import PeerInfo
@@ -15,7 +17,6 @@ from macula.dht.contacts import Contacts
 from macula.dht.findings import Findings
 from macula.dht.keyspace import Position, key_position, position
 from macula.dht.lookups import Lookups, Search
-from macula.dht.lru import Lru
 from macula.dht.publisher import Publisher
 from macula.dht.queries import Queries
 from macula.dht.settings import DhtSettings
@@ -63,7 +64,7 @@ class Reader:
         self._verifier = verifier
         self._position = position
         self._cache = RecordCache(settings)
-        self._repaired: Lru[bytes, float] = Lru(settings.cache_keys)
+        self._repaired: LRUCache[bytes, float] = LRUCache(settings.cache_keys)
         self._reading: dict[bytes, list[Then]] = {}
         self.own_info: PeerInfo | None = None
         """This node's own peer record."""
@@ -179,7 +180,7 @@ class Reader:
             if not left:
                 break
         if left < self._settings.repair_holders:
-            self._repaired.put(findings.key, turn.now)
+            self._repaired[findings.key] = turn.now
 
     def _findings(self, key: bytes, records: list[Record]) -> Findings:
         findings = Findings(key, self._settings.max_records)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cachetools import LRUCache
+
 from macula.core.peer_record import PeerInfo, read_peer
 from macula.core.record import Kind, Record, open_record
-from macula.dht.lru import Lru
 from macula.errors import ProtocolError
 from macula.wire import codes
 
@@ -16,8 +17,8 @@ class Verifier:
     """
 
     def __init__(self, most: int) -> None:
-        self._records: Lru[bytes, Record] = Lru(most)
-        self._peers: Lru[bytes, PeerInfo] = Lru(most)
+        self._records: LRUCache[bytes, Record] = LRUCache(most)
+        self._peers: LRUCache[bytes, PeerInfo] = LRUCache(most)
 
     def record(self, encoded: bytes) -> Record:
         """The record of these bytes, its signature verified and its name its own. Raises ProtocolError."""
@@ -28,10 +29,10 @@ class Verifier:
                 if record.realm or record.name != str(record.node):
                     raise ProtocolError(codes.BAD_KEY, "not a peer record of its own node")
                 if not record.is_tombstone:
-                    self._peers.put(encoded, read_peer(record))
+                    self._peers[encoded] = read_peer(record)
             elif not record.realm:
                 raise ProtocolError(codes.BAD_KEY, "only peer records belong to no realm")
-            self._records.put(encoded, record)
+            self._records[encoded] = record
         return record
 
     def peer(self, encoded: bytes) -> PeerInfo:
@@ -39,5 +40,5 @@ class Verifier:
         info = self._peers.get(encoded)
         if info is None:
             info = read_peer(self.record(encoded))
-            self._peers.put(encoded, info)
+            self._peers[encoded] = info
         return info

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
 from macula.core.address import Address
-from macula.core.effects import Dial
+from macula.core.effects import Dial, Trace
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.send_queue import SendQueue
@@ -16,7 +17,7 @@ from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Publish, PublishAck, Reply
 
-Outcome = Dial | FindPeer | Route | SendFailed
+Outcome = Dial | FindPeer | Route | SendFailed | Trace
 
 _ROUTABLE = (Call, Reply, Cancel, Publish, PublishAck)
 DISCONNECTED = "disconnected"
@@ -37,10 +38,10 @@ class Dialer:
     def __init__(self, settings: PoolSettings, tokens: Iterator[int]) -> None:
         self._settings = settings
         self._tokens = tokens
-        self._book: OrderedDict[NodeId, PeerInfo] = OrderedDict()
+        self._book: LRUCache[NodeId, PeerInfo] = LRUCache(settings.address_book)
         self._attempts: dict[NodeId, _Attempt] = {}
         self._under_way: dict[int, _Attempt] = {}
-        self._backoff: OrderedDict[NodeId, float] = OrderedDict()
+        self._backoff: LRUCache[NodeId, float] = LRUCache(settings.address_book)
         self.closed = False
         """Whether no new attempt is made: the node is shutting down."""
 
@@ -51,9 +52,6 @@ class Dialer:
             self._book[info.node] = info
             if known is None or (known.addresses, known.reachable) != (info.addresses, info.reachable):
                 self._backoff.pop(info.node, None)
-        self._book.move_to_end(info.node)
-        if len(self._book) > self._settings.address_book:
-            self._book.popitem(last=False)
 
     def known(self, peer: NodeId) -> PeerInfo | None:
         """The latest peer record seen of a node."""
@@ -92,7 +90,9 @@ class Dialer:
     def dial_failed(self, dial: int, reason: str, now: float) -> list[Outcome]:
         """The transport could not connect."""
         attempt = self._take(dial)
-        return [] if attempt is None else self._search(attempt, now, reason)
+        if attempt is None:
+            return []
+        return [*_wrong_identity(attempt.peer, reason), *self._search(attempt, now, reason)]
 
     def refused(self, peer: NodeId, reason: str, now: float) -> list[Outcome]:
         """A connection to the peer was lost before its hello was accepted."""
@@ -142,8 +142,6 @@ class Dialer:
     def _give_up(self, attempt: _Attempt, now: float, reason: str) -> list[Outcome]:
         del self._attempts[attempt.peer]
         self._backoff[attempt.peer] = now + self._settings.dial_backoff
-        if len(self._backoff) > self._settings.address_book:
-            self._backoff.popitem(last=False)
         return [outcome for request in attempt.waiting for outcome in self._fall_back(request, reason)]
 
     def _fall_back(self, request: SendTo, reason: str) -> list[Outcome]:
@@ -151,6 +149,12 @@ class Dialer:
         if info is not None and isinstance(request.message, _ROUTABLE):
             return [Route(info, request.message, request.token)]
         return _failed(request, DISCONNECTED, reason)
+
+
+def _wrong_identity(peer: NodeId, reason: str) -> list[Outcome]:
+    if codes.BAD_IDENTITY not in reason:
+        return []
+    return [Trace("dial.wrong_identity", {"peer": peer.short, "reason": reason}, limit=f"dial {peer}")]
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:

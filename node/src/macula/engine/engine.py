@@ -18,6 +18,7 @@ from macula.core.events import (
     MessageReceived,
     PeerConnected,
     PeerLost,
+    PeerRefused,
     PeerSuspect,
     SendBlocked,
     SendReady,
@@ -31,7 +32,7 @@ from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.connector import Connector
 from macula.engine.dialer import Dialer
 from macula.engine.hello import check_realm
-from macula.engine.notices import AddressFailed, AddressUp
+from macula.engine.notices import AddressFailed, AddressUp, refusal
 from macula.engine.peers import Outcome, PeerTable
 from macula.engine.readiness import Readiness
 from macula.engine.self_record import SelfRecord
@@ -145,6 +146,8 @@ class Engine:
                 self._work.extend(self._peers.connected(event, now))
             case PeerLost():
                 self._work.extend(self._peers.lost(event, now))
+            case PeerRefused():
+                self._effects.append(refusal("peer.refused", event.who, event.code, event.reason))
             case DialFailed():
                 self._work.extend(self._peers.dial_failed(event, now))
             case PeerSuspect():
@@ -228,7 +231,7 @@ class Engine:
                 fields = {"peer": peer.short, "name": info.name, "mode": info.mode, "inbound": inbound}
                 self._effects.append(Trace("connection.up", fields))
             case req.PeerDown(peer, code, reason):
-                self._effects.append(Trace("connection.down", {"peer": peer.short, "code": code, "reason": reason}))
+                self._effects.append(refusal("connection.down", peer, code, reason))
                 self._work.extend(self._bootstrapper.peer_down(event, self._now))
                 self._work.extend(self._connector.peer_down(event))
         for index in self._services:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macula.core.effects import Trace
 from macula.identity import NodeId
+from macula.wire import codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +26,13 @@ class AddressFailed:
 
 
 Notice = AddressUp | AddressFailed
+
+_ORDINARY = frozenset({codes.GOING_AWAY, codes.IDLE, codes.EVICTED, codes.DUPLICATE, "lost"})
+
+
+def refusal(name: str, who: NodeId | str, code: str, reason: str) -> Trace:
+    """Why a connection ended. Whatever is not ordinary counts against the other side: of all those, one is logged for
+    each peer and minute."""
+    peer = who.short if isinstance(who, NodeId) else who
+    limit = None if code in _ORDINARY else f"refused {who}"
+    return Trace(name, {"peer": peer, "code": code, "reason": reason}, limit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from macula.core.address import Address
-from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
+from macula.core.effects import ClosePeer, Dial, SendMessage
 from macula.core.events import DialFailed, MessageReceived, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
@@ -27,7 +27,7 @@ from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.engine.dialer import DISCONNECTED, Dialer
 from macula.engine.hello import check_hello, check_realm, make_hello
-from macula.engine.notices import AddressFailed, AddressUp, Notice
+from macula.engine.notices import AddressFailed, AddressUp, Notice, refusal
 from macula.engine.pool import ConnectionPool
 from macula.engine.self_record import SelfRecord
 from macula.engine.send_queue import SendQueue
@@ -113,8 +113,7 @@ class PeerTable:
         closing = self._close(peer, code, reason)
         if not closing:
             return []
-        fields = {"peer": peer.short, "code": code, "reason": reason}
-        return [Trace("peer.refused", fields, limit=f"refused {peer}"), *closing]
+        return [refusal("peer.refused", peer, code, reason), *closing]
 
     # What the transport tells.
 
@@ -154,7 +153,9 @@ class PeerTable:
         if peer.state is _State.UP:
             return self._down(event.peer, peer, event.code, event.reason)
         reason = f"{event.code}: {event.reason}"
-        outcomes: list[Outcome] = [self._notice(dial, reason) for dial in peer.dials]
+        trace = refusal("connection.failed", event.peer, event.code, event.reason)
+        outcomes: list[Outcome] = [trace] if peer.state is _State.GREETING and trace.limit else []
+        outcomes += [self._notice(dial, reason) for dial in peer.dials]
         outcomes += self._dialer.refused(event.peer, reason, now)
         for request in peer.waiting.take():
             outcomes += self._dialer.send(request, now)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from macula.core.commands import Subscribe
 from macula.core.effects import Completed, Trace
@@ -76,7 +77,7 @@ class Subscriptions:
         self._subscriptions: dict[int, Subscription] = {}
         self._prefixes: dict[str, _Prefix] = {}
         self._storing: dict[int, tuple[str, list[_Waiting]]] = {}
-        self._matching: OrderedDict[str, tuple[Subscription, ...]] = OrderedDict()
+        self._matching: LRUCache[str, tuple[Subscription, ...]] = LRUCache(settings.max_topics)
         self._withdrawn = False
 
     @property
@@ -92,10 +93,6 @@ class Subscriptions:
             active = [s for s in self._subscriptions.values() if s.active] if is_name(topic) else []
             found = tuple(s for s in active if s.pattern.matches(segments))
             self._matching[topic] = found
-            if len(self._matching) > self._settings.max_topics:
-                self._matching.popitem(last=False)
-        else:
-            self._matching.move_to_end(topic)
         return found
 
     def subscribe(self, command: int, wanted: Subscribe, now: float) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from cachetools import LRUCache
+
 from macula.core.commands import Strategy
 from macula.identity import NodeId
-from macula.rpc.recent import Recent
 from macula.rpc.settings import RpcSettings
 
 
@@ -35,9 +36,9 @@ class Balancer:
     def __init__(self, settings: RpcSettings, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
-        self._last: Recent[str, NodeId] = Recent(settings.max_cached_procedures)
-        self._latencies: Recent[NodeId, _Latency] = Recent(settings.max_measured_peers)
-        self._failed: Recent[NodeId, float] = Recent(settings.max_measured_peers)
+        self._last: LRUCache[str, NodeId] = LRUCache(settings.max_cached_procedures)
+        self._latencies: LRUCache[NodeId, _Latency] = LRUCache(settings.max_measured_peers)
+        self._failed: LRUCache[NodeId, float] = LRUCache(settings.max_measured_peers)
         self._suspects: set[NodeId] = set()
         self._in_flight: Counter[NodeId] = Counter()
 
@@ -69,7 +70,7 @@ class Balancer:
         """A call to the peer took this many seconds, or was given up after them."""
         known = self._latencies.get(peer)
         if known is None:
-            self._latencies.put(peer, _Latency(latency, now))
+            self._latencies[peer] = _Latency(latency, now)
             return
         weight = 1 - math.exp(-(now - known.at) / self._settings.latency_decay)
         known.average += weight * (latency - known.average)
@@ -84,11 +85,11 @@ class Balancer:
 
     def failed(self, peer: NodeId, now: float) -> None:
         """The peer could not be reached, or was lost with calls in flight."""
-        self._failed.put(peer, now + self._settings.avoid_time)
+        self._failed[peer] = now + self._settings.avoid_time
 
     def connected(self, peer: NodeId) -> None:
         """The peer has a new connection: what is known of the last one does not count."""
-        self._failed.pop(peer)
+        self._failed.pop(peer, None)
         self._suspects.discard(peer)
 
     def _is_avoided(self, peer: NodeId, now: float) -> bool:
@@ -101,7 +102,7 @@ class Balancer:
             chosen = self._rng.choice(pool)
         else:
             chosen = min((peer for peer in pool if peer > last), default=min(pool))
-        self._last.put(procedure, chosen)
+        self._last[procedure] = chosen
         return chosen
 
     def _cost(self, peer: NodeId, now: float) -> tuple[float, int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
 from macula.core.record import Kind, Record
 from macula.core.requests import FindRecords
 from macula.identity import NodeId
-from macula.rpc.recent import Recent
 from macula.rpc.settings import RpcSettings
 
 
@@ -34,7 +35,7 @@ class Discovery:
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
-        self._entries: Recent[str, _Entry] = Recent(settings.max_cached_procedures)
+        self._entries: LRUCache[str, _Entry] = LRUCache(settings.max_cached_procedures)
         self._lookups: dict[int, str] = {}
         self._searched: set[str] = set()
 
@@ -70,12 +71,12 @@ class Discovery:
         if records:
             providers = {record.node: _Known(_is_idempotent(record), now + record.expires - wall) for record in records}
             entry = _Entry(providers, now + settings.provider_ttl, now + settings.refresh_after)
-            self._entries.put(procedure, entry)
+            self._entries[procedure] = entry
         elif self.known(procedure, now) and (old := self._entries.get(procedure)):
             # A lookup also finds nothing while the mesh is split. Whoever withdrew will answer not_found.
             old.refresh_at = now + settings.refresh_after
         else:
-            self._entries.put(procedure, _Entry({}, now + settings.negative_ttl, now + settings.negative_ttl))
+            self._entries[procedure] = _Entry({}, now + settings.negative_ttl, now + settings.negative_ttl)
         return procedure
 
     def forget(self, procedure: str, peer: NodeId) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from cachetools import LRUCache
+
 from macula.errors import RemoteError
 from macula.identity import NodeId
-from macula.rpc.recent import Recent
 from macula.rpc.settings import RpcSettings
 from macula.wire.messages import Call, Reply
 
@@ -19,7 +20,7 @@ class History:
 
     def __init__(self, settings: RpcSettings) -> None:
         self._settings = settings
-        self._ended: Recent[NodeId, Recent[bytes, None]] = Recent(settings.max_finished_peers)
+        self._ended: LRUCache[NodeId, LRUCache[bytes, None]] = LRUCache(settings.max_finished_peers)
         self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float]] = OrderedDict()
         self._bytes = 0
 
@@ -27,9 +28,9 @@ class History:
         """The caller's call ended with this reply."""
         ids = self._ended.get(caller)
         if ids is None:
-            ids = Recent(self._settings.max_finished_per_peer)
-            self._ended.put(caller, ids)
-        ids.put(reply.call_id, None)
+            ids = LRUCache(self._settings.max_finished_per_peer)
+            self._ended[caller] = ids
+        ids[reply.call_id] = None
         self._drop((caller, reply.call_id))
         self._replies[caller, reply.call_id] = (reply, now)
         self._bytes += _size(reply)
@@ -38,7 +39,7 @@ class History:
     def find(self, caller: NodeId, call: Call, now: float) -> Reply | None:
         """How to answer a repeat, or None if the call is new. A reply no longer kept is stood in for by an error."""
         ids = self._ended.get(caller)
-        if ids is None or not ids.touch(call.call_id):
+        if ids is None or call.call_id not in ids:
             return None
         self._expire(now)
         if kept := self._replies.get((caller, call.call_id)):

@@ -124,10 +124,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class RpcRoute:
-    """A sealed RPC message on its way through connected peers; `visited` are the nodes it passed, source first."""
-
-    TYPE: ClassVar[int] = 0x23
+class _Route:
     realm: Name
     envelope_id: Token
     source_node_id: NodeId
@@ -139,18 +136,17 @@ class RpcRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class PubsubRoute:
-    """A sealed pub/sub message on its way through connected peers; fields as in RpcRoute."""
+class RpcRoute(_Route):
+    """A sealed RPC message on its way through connected peers; `visited` are the nodes it passed, source first."""
+
+    TYPE: ClassVar[int] = 0x23
+
+
+@dataclass(frozen=True, slots=True)
+class PubsubRoute(_Route):
+    """A sealed pub/sub message on its way through connected peers."""
 
     TYPE: ClassVar[int] = 0x13
-    realm: Name
-    envelope_id: Token
-    source_node_id: NodeId
-    destination_node_id: NodeId
-    hop_count: Annotated[int, Range(0, 64)]
-    max_hops: Annotated[int, Range(0, 64)]
-    visited: Annotated[tuple[NodeId, ...], Items(64)]
-    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
+from macula.core.events import PeerRefused
 from macula.errors import IdentityError
 from macula.identity import Identity
 from macula.providers.quic.certificate import make_certificate, read_certificate
@@ -29,6 +30,12 @@ def other_certificate(key: ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey) -
 def disguise(host: Host, certificate: object, key: object) -> None:
     for configuration in (host.endpoint._client, host.endpoint._server):
         configuration.certificate, configuration.private_key = certificate, key
+
+
+def refusals(host: Host) -> list[tuple[object, str]]:
+    """Whom the host refused with which code, if that is all that happened."""
+    assert len(host.of(PeerRefused)) == len(host.events)
+    return [(event.who, event.code) for event in host.of(PeerRefused)]
 
 
 def test_a_certificate_says_who_and_which_run() -> None:
@@ -55,6 +62,7 @@ def test_a_dial_that_finds_somebody_else_names_both_and_the_other_side_notices_n
     assert not b.events
     net.run(30.0)
     assert a.endpoint.connections == b.endpoint.connections == 0
+    assert not b.events
 
 
 def test_the_right_peer_behind_a_second_address_is_found_although_another_answers_first() -> None:
@@ -80,8 +88,9 @@ def test_a_client_without_a_certificate_is_closed() -> None:
     disguise(a, None, None)
     a.dial(b)
     net.run(2.0)
-    assert not b.events
-    assert [(event.code, event.reason) for event in a.lost] == [("bad_identity", "the peer showed no certificate")]
+    reason = "the peer showed no certificate"
+    assert b.events == [PeerRefused(a.address.host, "bad_identity", reason)]
+    assert [(event.code, event.reason) for event in a.lost] == [("bad_identity", reason)]
 
 
 @pytest.mark.parametrize("kind", ["ec", "ed448"])
@@ -93,7 +102,7 @@ def test_a_peer_with_another_kind_of_key_is_refused(kind: str, client: bool) -> 
     disguise(a if client else b, other_certificate(key), key)
     a.dial(b)
     net.run(6.0)
-    assert not b.events
+    assert refusals(b) == ([(a.address.host, "bad_identity")] if client else [])
     assert len(a.lost if client else a.failed) == 1
     net.run(30.0)
     assert a.endpoint.connections == b.endpoint.connections == 0
@@ -105,7 +114,7 @@ def test_a_stolen_certificate_without_its_key_is_refused() -> None:
     disguise(a, make_certificate(victim.identity, 5), a.identity.private_key)
     a.dial(b)
     net.run(6.0)
-    assert not b.events
+    assert refusals(b) == [(a.address.host, "transport_error")]
 
 
 def test_a_node_that_reaches_itself_says_so() -> None:

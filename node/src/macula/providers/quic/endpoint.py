@@ -11,7 +11,7 @@ from collections import deque
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, PauseReading, SendMessage, TransportEffect
-from macula.core.events import DialFailed, Event, PeerConnected
+from macula.core.events import DialFailed, Event, PeerConnected, PeerRefused
 from macula.core.timers import Timers
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
@@ -38,6 +38,9 @@ from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection, make_configuration
 from macula.runtime.transport import PathStatus
 from macula.wire import Message, codes, encode
+
+_NO_FAULT = (LOST, codes.DUPLICATE, codes.GOING_AWAY)
+"""How a client that does nothing wrong may end a connection before it opens a lane."""
 
 
 class Endpoint:
@@ -264,9 +267,10 @@ class Endpoint:
 
     def _note(self, connection: Connection, note: Note, now: float) -> None:
         peer = connection.peer
+        if isinstance(note, Ended):
+            self._dial_ended(connection, note.closing, now)
+            self._tell_refused(connection, note.closing)
         if peer is None:
-            if isinstance(note, Ended):
-                self._dial_ended(connection, note.closing, now)
             return
         match note:
             case Proved():
@@ -284,7 +288,6 @@ class Endpoint:
             case Got() | Credit() | Doubt():
                 self._sessions.note(connection, peer, note)
             case Ended(closing):
-                self._dial_ended(connection, closing, now)
                 self._sessions.ended(connection, peer, closing)
 
     def _dialed(self, connection: Connection, attempt: Attempt, peer: NodeId, now: float) -> None:
@@ -319,6 +322,12 @@ class Endpoint:
         address = connection.path.address
         self._events.append(PeerConnected(peer, address, dials[0] if dials else None))
         self._events.extend(PeerConnected(peer, address, answered, fresh=False) for answered in dials[1:])
+
+    def _tell_refused(self, connection: Connection, closing: Closing) -> None:
+        # An address that is not proven may be anybody's: it is not for a forger to fill our log with.
+        if connection.number in self._half_open and connection.path.proven and closing.code not in _NO_FAULT:
+            who = connection.peer or connection.path.address.host
+            self._events.append(PeerRefused(who, closing.code, closing.reason))
 
     def _dial_ended(self, connection: Connection, closing: Closing, now: float) -> None:
         attempt, connection.attempt = connection.attempt, None

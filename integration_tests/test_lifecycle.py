@@ -1,0 +1,142 @@
+"""Nodes that stop, come back and are killed, as the rest of the mesh sees it."""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import pytest
+from macula_lab.topology import CommandRefused, Topology
+
+from asking import (
+    DEADLINE,
+    REALM,
+    WHOAMI,
+    call,
+    eventually,
+    found_names,
+    ids,
+    joined,
+    lookup,
+    peer_names,
+)
+
+SLEEP = f"{REALM}.demo.sleep"
+EDGES = {"edge1", "edge2", "edge3"}
+
+GONE_WITHIN = 2.0
+"""Seconds after the end of a node that stopped gracefully until nobody finds its records any more."""
+
+
+@contextmanager
+def away(topology: Topology, service: str, how: Literal["stop", "kill"]) -> Iterator[float]:
+    """A node that is not there in the block, and that the mesh has again after it. Gives the time of its end."""
+    container = topology.container(service)
+    try:
+        container.stop(timeout=10) if how == "stop" else container.kill()
+        yield time.monotonic()
+    finally:
+        container.start()
+        topology.wait_ready()
+
+
+def exit_code(topology: Topology, service: str) -> int:
+    """Of a container that has ended."""
+    return int(topology.container(service).attrs["State"]["ExitCode"])
+
+
+def answered_by(topology: Topology, caller: str, calls: int) -> set[str]:
+    """Who answers that many calls that name no provider. Raises CommandRefused if one is not answered."""
+    return {call(topology, caller, WHOAMI)["result"]["name"] for _ in range(calls)}
+
+
+async def test_a_stopping_edge_finishes_its_calls_and_takes_its_records_along(churn: Topology) -> None:
+    node_id = ids(churn)["edge2"]
+    async with joined(churn, "lifecycle") as caller:
+        running = caller.call_async(SLEEP, {"seconds": 2}, timeout=DEADLINE, to=node_id)
+        # It was sent on the same connection later, so that the sleeper runs once it is answered.
+        assert (await caller.call_to(node_id, WHOAMI))["name"] == "edge2"
+        started = time.monotonic()
+
+        with away(churn, "edge2", "stop") as ended:
+            assert await asyncio.wait_for(running, DEADLINE) == {"slept": 2}
+            assert exit_code(churn, "edge2") == 0
+            assert 1 < ended - started < 5, "it waited for the call, and for nothing else"
+            eventually("no rpc record", lambda: found_names(churn, "gateway", WHOAMI, "rpc") == {"edge1", "edge3"})
+            eventually("no peer record", lambda: not lookup(churn, "gateway", node_id, "peer")["found"])
+            assert time.monotonic() - ended < GONE_WITHIN
+            assert answered_by(churn, "gateway", 6) == {"edge1", "edge3"}
+            assert "edge2" not in peer_names(churn, "edge1")
+
+
+def test_an_edge_that_comes_back_is_the_same_node_with_its_records(churn: Topology) -> None:
+    node_id = ids(churn)["edge1"]
+    with away(churn, "edge1", "stop"):
+        pass
+
+    assert churn.status("edge1").node_id == node_id
+    eventually("its rpc record", lambda: "edge1" in found_names(churn, "edge3", WHOAMI, "rpc"))
+    (record,) = eventually("its peer record", lambda: lookup(churn, "edge3", node_id, "peer")["found"])
+    assert (record["name"], record["address"]) == ("edge1", f"{churn.network}.0.31:9443")
+    eventually("calls to it", lambda: "edge1" in answered_by(churn, "gateway", 3))
+
+
+def test_a_mesh_without_its_bootstrap_works_and_finds_it_again(churn: Topology) -> None:
+    node_ids = ids(churn)
+    stored = churn.status("bootstrap").dht.stored_keys
+    since = int(time.time())
+    with away(churn, "bootstrap", "stop"):
+        for caller, provider in (("edge1", "edge2"), ("edge2", "edge3"), ("edge3", "edge1")):
+            answer = call(churn, caller, WHOAMI, "null", "--to", node_ids[provider])
+            assert (answer["result"]["name"], answer["path"]) == (provider, "direct")
+            assert "bootstrap" not in peer_names(churn, caller)
+        assert found_names(churn, "edge1", WHOAMI, "rpc") == EDGES
+        delays = [eventually(f"{edge} tries again", lambda: retries(churn, edge, since))[0] for edge in sorted(EDGES)]
+        assert all(2.5 <= delay <= 7.5 for delay in delays), "reconnect_interval is 5 s, give or take a half"
+        assert len(set(delays)) > 1, "nodes that lost it together do not come back together"
+
+    for service in node_ids.keys() - {"bootstrap"}:
+        eventually(f"{service} is connected", lambda: "bootstrap" in peer_names(churn, service))
+    assert churn.status("bootstrap").node_id == node_ids["bootstrap"]
+    assert churn.status("bootstrap").dht.nodes == len(node_ids) - 1
+    eventually("it holds records", lambda: churn.status("bootstrap").dht.stored_keys >= stored)
+    assert found_names(churn, "bootstrap", WHOAMI, "rpc") == EDGES
+
+
+def test_calls_avoid_an_edge_that_was_killed(churn: Topology) -> None:
+    node_id = ids(churn)["edge3"]
+    assert answered_by(churn, "gateway", 6) == EDGES
+    with away(churn, "edge3", "kill"):
+        assert exit_code(churn, "edge3") == 137
+        answers = [outcome(churn) for _ in range(10)]
+
+        # Its record is still there and so is the connection, until a call has told that nobody answers on it.
+        assert answers.count("timeout") <= 1, answers
+        assert set(answers) - {"timeout"} == {"edge1", "edge2"}
+        assert answers[-6:].count("timeout") == 0
+
+    # Its socket file and its key were left behind: neither keeps it from coming back as itself.
+    assert churn.status("edge3").node_id == node_id
+    eventually("calls to it", lambda: "edge3" in answered_by(churn, "gateway", 3))
+
+
+def outcome(topology: Topology) -> str:
+    """Who answered a call of the gateway, or the code of its error."""
+    try:
+        return str(call(topology, "gateway", WHOAMI, "null", "--timeout", "3")["result"]["name"])
+    except CommandRefused as refused:
+        return refused.code
+
+
+def retries(topology: Topology, service: str, since: int) -> list[float]:
+    """The delays before further attempts, in seconds, that a node wrote down when it could not reach its bootstrap."""
+    log = topology.container(service).logs(since=since).decode()
+    return [float(delay) for delay in re.findall(r"bootstrap\.failed .*next_in=([\d.]+)", log)]
+
+
+@pytest.mark.parametrize("edge", sorted(EDGES))
+def test_nobody_complained_of_a_stranger(churn: Topology, edge: str) -> None:
+    """After all of the above: no node took another's return for an attack."""
+    assert not re.findall(r" (?:error|.*bad_identity|.*Traceback)", churn.logs(edge))
