@@ -5,10 +5,10 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import pytest
-from macula_lab.topology import CommandRefused, Topology
 
 from asking import (
     DEADLINE,
@@ -22,6 +22,7 @@ from asking import (
     lookup,
     peer_names,
 )
+from macula_lab.topology import Topology
 
 SLEEP = f"{REALM}.demo.sleep"
 EDGES = {"edge1", "edge2", "edge3"}
@@ -54,21 +55,28 @@ def answered_by(topology: Topology, caller: str, calls: int) -> set[str]:
 
 async def test_a_stopping_edge_finishes_its_calls_and_takes_its_records_along(churn: Topology) -> None:
     node_id = ids(churn)["edge2"]
-    async with joined(churn, "lifecycle") as caller:
+    async with joined(churn, "caller") as caller:
         running = caller.call_async(SLEEP, {"seconds": 2}, timeout=DEADLINE, to=node_id)
         # It was sent on the same connection later, so that the sleeper runs once it is answered.
         assert (await caller.call_to(node_id, WHOAMI))["name"] == "edge2"
-        started = time.monotonic()
 
-        with away(churn, "edge2", "stop") as ended:
-            assert await asyncio.wait_for(running, DEADLINE) == {"slept": 2}
-            assert exit_code(churn, "edge2") == 0
-            assert 1 < ended - started < 5, "it waited for the call, and for nothing else"
-            eventually("no rpc record", lambda: found_names(churn, "gateway", WHOAMI, "rpc") == {"edge1", "edge3"})
-            eventually("no peer record", lambda: not lookup(churn, "gateway", node_id, "peer")["found"])
-            assert time.monotonic() - ended < GONE_WITHIN
-            assert answered_by(churn, "gateway", 6) == {"edge1", "edge3"}
-            assert "edge2" not in peer_names(churn, "edge1")
+        # In a thread: the node of this process has to go on running.
+        answer, _ = await asyncio.gather(running, asyncio.to_thread(check_departure, churn, "edge2", node_id))
+
+        assert answer == {"slept": 2}
+
+
+def check_departure(topology: Topology, service: str, node_id: str) -> None:
+    """An edge that runs a call of 2 s is stopped: nothing of it is left GONE_WITHIN seconds after its end."""
+    started = time.monotonic()
+    with away(topology, service, "stop") as ended:
+        assert exit_code(topology, service) == 0
+        assert 1 < ended - started < 5, "it waits for the call, and for nothing else"
+        eventually("no rpc record", lambda: found_names(topology, "gateway", WHOAMI, "rpc") == EDGES - {service})
+        eventually("no peer record", lambda: not lookup(topology, "gateway", node_id, "peer")["found"])
+        assert time.monotonic() - ended < GONE_WITHIN
+        assert answered_by(topology, "gateway", 6) == EDGES - {service}
+        assert service not in peer_names(topology, "gateway")
 
 
 def test_an_edge_that_comes_back_is_the_same_node_with_its_records(churn: Topology) -> None:
@@ -85,7 +93,6 @@ def test_an_edge_that_comes_back_is_the_same_node_with_its_records(churn: Topolo
 
 def test_a_mesh_without_its_bootstrap_works_and_finds_it_again(churn: Topology) -> None:
     node_ids = ids(churn)
-    stored = churn.status("bootstrap").dht.stored_keys
     since = int(time.time())
     with away(churn, "bootstrap", "stop"):
         for caller, provider in (("edge1", "edge2"), ("edge2", "edge3"), ("edge3", "edge1")):
@@ -93,15 +100,14 @@ def test_a_mesh_without_its_bootstrap_works_and_finds_it_again(churn: Topology) 
             assert (answer["result"]["name"], answer["path"]) == (provider, "direct")
             assert "bootstrap" not in peer_names(churn, caller)
         assert found_names(churn, "edge1", WHOAMI, "rpc") == EDGES
-        delays = [eventually(f"{edge} tries again", lambda: retries(churn, edge, since))[0] for edge in sorted(EDGES)]
+        delays = [eventually(f"{edge} tries again", partial(retries, churn, edge, since))[0] for edge in sorted(EDGES)]
         assert all(2.5 <= delay <= 7.5 for delay in delays), "reconnect_interval is 5 s, give or take a half"
         assert len(set(delays)) > 1, "nodes that lost it together do not come back together"
 
-    for service in node_ids.keys() - {"bootstrap"}:
-        eventually(f"{service} is connected", lambda: "bootstrap" in peer_names(churn, service))
+    others = set(node_ids) - {"bootstrap"}
+    eventually("all have found it again", lambda: peer_names(churn, "bootstrap") >= others)
     assert churn.status("bootstrap").node_id == node_ids["bootstrap"]
     assert churn.status("bootstrap").dht.nodes == len(node_ids) - 1
-    eventually("it holds records", lambda: churn.status("bootstrap").dht.stored_keys >= stored)
     assert found_names(churn, "bootstrap", WHOAMI, "rpc") == EDGES
 
 
@@ -110,24 +116,12 @@ def test_calls_avoid_an_edge_that_was_killed(churn: Topology) -> None:
     assert answered_by(churn, "gateway", 6) == EDGES
     with away(churn, "edge3", "kill"):
         assert exit_code(churn, "edge3") == 137
-        answers = [outcome(churn) for _ in range(10)]
-
-        # Its record is still there and so is the connection, until a call has told that nobody answers on it.
-        assert answers.count("timeout") <= 1, answers
-        assert set(answers) - {"timeout"} == {"edge1", "edge2"}
-        assert answers[-6:].count("timeout") == 0
+        # Its records are still there, and so is the connection until probes on it go unanswered.
+        assert answered_by(churn, "gateway", 9) == {"edge1", "edge2"}
 
     # Its socket file and its key were left behind: neither keeps it from coming back as itself.
     assert churn.status("edge3").node_id == node_id
     eventually("calls to it", lambda: "edge3" in answered_by(churn, "gateway", 3))
-
-
-def outcome(topology: Topology) -> str:
-    """Who answered a call of the gateway, or the code of its error."""
-    try:
-        return str(call(topology, "gateway", WHOAMI, "null", "--timeout", "3")["result"]["name"])
-    except CommandRefused as refused:
-        return refused.code
 
 
 def retries(topology: Topology, service: str, since: int) -> list[float]:

@@ -88,13 +88,14 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
             driver.start(handlers, addresses)
             strategy = Strategy(settings.call_strategy)
             try:
-                yield Mesh(driver, handlers, tasks, engine_settings, reporter, settings.call_timeout, strategy)
+                yield Mesh(driver, handlers, engine_settings, reporter, settings.call_timeout, strategy)
             except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
                 failure = error
-            await driver.shutdown(settings.drain_timeout)
+            finally:
+                await driver.shutdown(settings.drain_timeout)
         finally:
-            driver.close()
             handlers.close()
+            driver.close()
             await transport.close()
     if failure is not None:
         raise failure
@@ -119,7 +120,11 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
             max_attempts=settings.max_reconnect_attempts,
         ),
         dht=DhtSettings(k=settings.dht_k, alpha=settings.dht_alpha, ttl=settings.record_ttl),
-        rpc=RpcSettings(max_handlers=settings.max_concurrent_calls),
+        rpc=RpcSettings(
+            max_handlers=settings.max_concurrent_calls,
+            # One caller, however many calls it makes, leaves room for others.
+            max_handlers_per_peer=max(1, settings.max_concurrent_calls // 2),
+        ),
         route=RouteSettings(max_hops=settings.max_hops),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from macula.core.effects import Dial
+from macula.core.effects import Dial, Trace
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
@@ -39,14 +39,14 @@ def test_two_peers_are_dialed_side_by_side() -> None:
     assert dialer.send(send(2, 2), 0.0) == [Dial(1001, (address(2),), node(2), 3.0)]
 
 
-def test_the_257th_waiting_message_is_refused_as_busy() -> None:
+def test_the_1025th_waiting_message_is_refused_as_busy() -> None:
     dialer = knowing(1)
-    for number in range(1, 257):
+    for number in range(1, 1025):
         dialer.send(send(1, number), 0.0)
-    (failed,) = dialer.send(send(1, 257), 0.0)
+    (failed,) = dialer.send(send(1, 1025), 0.0)
     assert isinstance(failed, SendFailed)
-    assert (failed.token, failed.peer, failed.code) == (257, node(1), "busy")
-    assert len(dialer.connected(node(1))) == 256
+    assert (failed.token, failed.peer, failed.code) == (1025, node(1), "busy")
+    assert len(dialer.connected(node(1))) == 1024
 
 
 def test_without_an_address_the_dht_is_asked_and_its_answer_dialed() -> None:
@@ -211,3 +211,11 @@ def test_answers_to_nothing_are_ignored() -> None:
     assert dialer.dial_failed(7, "?", 0.0) == []
     assert dialer.found(7, None, 0.0) == []
     assert dialer.refused(node(1), "?", 0.0) == []
+
+
+def test_somebody_else_at_the_address_is_told_once_a_minute() -> None:
+    dialer = knowing(1)
+    (dial,) = [each for each in dialer.send(dht_send(1, 1), 0.0) if isinstance(each, Dial)]
+    (trace, *_) = dialer.dial_failed(dial.dial, f"bad_identity: expected {node(1)}, found {node(2)}", 1.0)
+    assert isinstance(trace, Trace)
+    assert (trace.name, trace.limit) == ("dial.wrong_identity", f"dial {node(1)}")

@@ -13,9 +13,10 @@ from macula.core.requests import FindPeer, Hold, PeerDown, PeerFound, PeerUp, Re
 from macula.core.results import PoolStatistics
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.settings import PoolSettings
-from macula.wire.messages import Disconnect, Message, Ping, Pong
+from macula.wire.messages import Disconnect, Message, Ping, Pong, Reply
 
 from .playbook import (
+    REALM,
     Table,
     address,
     call,
@@ -210,12 +211,12 @@ def test_the_queue_of_a_blocked_lane_is_bounded() -> None:
     table = Table()
     table.up(1)
     table.peers.lane(SendBlocked(node(1), Lane.RPC))
-    for number in range(1, 257):
+    for number in range(1, 1025):
         assert table.peers.send(send(1, number), 1.0) == []
-    assert table.peers.send(send(1, 257), 1.0) == [
-        SendFailed(257, node(1), "busy", "too many messages wait for this peer")
+    assert table.peers.send(send(1, 1025), 1.0) == [
+        SendFailed(1025, node(1), "busy", "too many messages wait for this peer")
     ]
-    assert len(sent(table.peers.lane(SendReady(node(1), Lane.RPC)))) == 256
+    assert len(sent(table.peers.lane(SendReady(node(1), Lane.RPC)))) == 1024
 
 
 def test_what_a_blocked_lane_holds_is_answered_when_the_peer_is_lost() -> None:
@@ -364,3 +365,30 @@ def test_refused_by_a_service() -> None:
     assert table.peers.send(dht_send(1, 1), 0.1) == []
     table.connect(1, 0.2)
     assert sent(table.receive(1, hello(1), 0.3)) == [Ping(1)]
+
+
+def test_pongs_wait_for_a_blocked_lane_and_are_lost_beyond_the_bound() -> None:
+    table = Table(PoolSettings(pending_messages=2))
+    table.up(1)
+    table.peers.lane(SendBlocked(node(1), Lane.CONTROL))
+    assert [table.receive(1, Ping(number), 1.0) for number in (1, 2, 3)] == [[], [], []]
+    assert sent(table.peers.lane(SendReady(node(1), Lane.CONTROL))) == [Pong(1), Pong(2)]
+
+
+def test_the_bytes_that_wait_for_a_blocked_lane_are_bounded() -> None:
+    table = Table(PoolSettings(pending_bytes=1000))
+    table.up(1)
+    table.peers.lane(SendBlocked(node(1), Lane.RPC))
+    big = Reply(REALM, bytes(16), bytes(900), "", "")
+    assert table.peers.send(send(1, 1, message=big), 1.0) == []
+    assert story(table.peers.send(send(1, 2, message=big), 1.0)) == ["SendFailed"]
+    assert sent(table.peers.send(send(1, 3, lane=Lane.PUBSUB, message=big), 1.0)) == [big]
+
+
+def test_a_connection_that_breaks_the_protocol_before_hello_is_traced_once_a_minute() -> None:
+    table = Table()
+    table.connect(1)
+    (trace,) = [each for each in table.lose(1, 1.0, "bad_frame", "no") if isinstance(each, Trace)]
+    assert (trace.name, trace.fields["code"], trace.limit) == ("connection.failed", "bad_frame", f"refused {node(1)}")
+    table.connect(1)
+    assert table.lose(1, 1.0, "going_away", "bye") == []

@@ -16,10 +16,10 @@ from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo, sign_peer
 from macula.identity import Identity
 from macula.providers.quic.certificate import make_certificate
-from macula.providers.quic.closing import Closing, decode_end
+from macula.providers.quic.closing import APPLICATION_CODE, Closing, decode_end
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_configuration
-from macula.wire import Decoder, Message, encode
+from macula.wire import Decoder, Message, codes, encode
 from macula.wire.messages import Hello
 
 M = TypeVar("M", bound=Message)
@@ -65,7 +65,7 @@ class Attacker(asyncio.DatagramProtocol):
             configuration.certificate = configuration.private_key = None
         self.quic = TunedConnection(configuration)
         self._reads = reads
-        self._lanes: dict[int, int] = {}
+        self.lanes: dict[int, int] = {}
         self._decoders: dict[int, Decoder] = {}
         self._consumed: dict[int, int] = {}
         self._proven = False
@@ -76,9 +76,9 @@ class Attacker(asyncio.DatagramProtocol):
 
     def send(self, lane: int, data: bytes) -> None:
         """Raw bytes on a lane, which is opened by the first."""
-        stream = self._lanes.get(lane)
+        stream = self.lanes.get(lane)
         if stream is None:
-            stream = self._lanes[lane] = self.open(bytes([lane]))
+            stream = self.lanes[lane] = self.open(bytes([lane]))
         self.quic.send_stream_data(stream, data)
         self.flush()
 
@@ -141,7 +141,9 @@ class Attacker(asyncio.DatagramProtocol):
         self.flush()
 
     def shut(self) -> None:
-        """Vanish without a word."""
+        """Close the connection as a good node does."""
+        self.quic.close(error_code=APPLICATION_CODE, reason_phrase=f"{codes.GOING_AWAY} enough")
+        self.flush()
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
@@ -186,7 +188,7 @@ class Attacker(asyncio.DatagramProtocol):
 async def attacking(
     victim: Address, who: Identity, realm: str, *, certified: bool = True, reads: bool = True
 ) -> AsyncIterator[Attacker]:
-    """An attacker whose handshake is complete; it vanishes at the end."""
+    """An attacker whose handshake is complete; it closes at the end."""
     loop = asyncio.get_running_loop()
     _, attacker = await loop.create_datagram_endpoint(
         lambda: Attacker(who, realm, certified, reads), remote_addr=(victim.host, victim.port)

@@ -22,8 +22,8 @@ from macula.identity.names import ANY_REALM
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
-_REFUSED = frozenset({codes.BAD_FRAME, codes.BAD_MESSAGE, codes.BAD_SIGNATURE, codes.BAD_KEY, codes.TOO_LARGE})
-"""What no honest node sends; the other refusals can be a matter of time."""
+_NO_FAULT = frozenset({codes.STORED, codes.UNCHANGED, codes.QUOTA})
+"""What honest nodes meet every day; any other answer to a record says that something is wrong with it."""
 
 
 class Server:
@@ -76,7 +76,7 @@ class Server:
         if not self._serving:
             return codes.NOT_SERVING
         code = self._storage.offer(encoded, peer, realm, turn.wall)
-        if code in _REFUSED:
+        if code not in _NO_FAULT:
             turn.refuse("dht.record.refused", peer, code)
         if code == codes.STORED:
             record = self._verifier.record(encoded)

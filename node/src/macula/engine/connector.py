@@ -71,6 +71,7 @@ class Connector:
         self._by_dial: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
         self._by_answer: dict[_Answer, int] = {}
+        self._sending: dict[int, tuple[NodeId, Lane]] = {}
         self._timers: Timers[int] = Timers()
 
     def start(self, id_: int, command: SendRaw | RequestRaw, peers: PeerTable, now: float) -> list[Action]:
@@ -137,12 +138,10 @@ class Connector:
         return self._timers.next()
 
     def flush(self, peers: PeerTable) -> list[Action]:
-        """Complete the one-way messages whose peer is up: they were handed to the transport."""
-        sent = [
-            id_
-            for id_, entry in self._open.items()
-            if isinstance(entry.command, SendRaw) and entry.peer is not None and peers.is_up(entry.peer)
-        ]
+        """Complete the one-way messages that the transport has: their peer is up, their lane has no queue."""
+        if not self._sending:
+            return []
+        sent = [id_ for id_, (peer, lane) in self._sending.items() if peers.is_clear(peer, lane)]
         return [action for id_ in sent for action in self._finish(id_)]
 
     def _send(self, id_: int, entry: _Open, peer: NodeId) -> list[Action]:
@@ -155,6 +154,8 @@ class Connector:
             self._by_answer[answer] = id_
             entry.answer = answer
             actions.append(Hold(peer))
+        else:
+            self._sending[id_] = (peer, _lane(message))
         entry.peer = peer
         token = next(self._tokens)
         self._by_token[token] = id_
@@ -163,6 +164,7 @@ class Connector:
     def _finish(self, id_: int, result: Message | None = None, error: MeshError | None = None) -> list[Action]:
         entry = self._open.pop(id_)
         self._timers.cancel(id_)
+        self._sending.pop(id_, None)
         for index in (self._by_token, self._by_dial):
             for number in [number for number, value in index.items() if value == id_]:
                 del index[number]

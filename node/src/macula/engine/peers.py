@@ -237,6 +237,11 @@ class PeerTable:
         known = self._peers.get(peer)
         return known is not None and known.state is _State.UP
 
+    def is_clear(self, peer: NodeId, lane: Lane) -> bool:
+        """Whether nothing waits to be sent to the peer on this lane."""
+        known = self._peers.get(peer)
+        return known is not None and known.state is _State.UP and not known.queues.get(lane)
+
     def connected_nodes(self) -> list[NodeId]:
         """Every node the transport is connected to."""
         return list(self._peers)

@@ -47,9 +47,10 @@ class PoolSettings:
     """Seconds from the handshake to the peer's hello."""
     dial_backoff: float = 5.0
     """Seconds for which a node that could not be dialed is not dialed again."""
-    pending_messages: int = 256
-    """Most messages that wait for one peer's connection, or for one blocked lane."""
-    pending_bytes: int = 8 << 20
+    pending_messages: int = 1024
+    """Most messages that wait for one peer's connection, or for one blocked lane. Above the number of calls that
+    one peer may have running at this node, since all of them may be answered at the same moment."""
+    pending_bytes: int = 16 << 20
     """Most bytes of their contents, of one message or more: what one lane of a peer that reads nothing can cost, beside
     what the transport holds."""
     address_book: int = 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import Self
 
@@ -48,7 +49,12 @@ class NodeId(bytes):
         return int.from_bytes(hashlib.sha256(self).digest(), "big")
 
     def __str__(self) -> str:
-        return base64.b32encode(self).decode().rstrip("=").lower()
+        return _text(self)
 
     def __repr__(self) -> str:
         return f"NodeId({self.short}…)"
+
+
+@functools.lru_cache(4096)
+def _text(key: bytes) -> str:
+    return base64.b32encode(key).decode().rstrip("=").lower()

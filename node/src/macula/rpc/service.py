@@ -168,6 +168,8 @@ class Rpc:
 
     def _settle(self, actions: Sequence[Action], now: float) -> list[Action]:
         """Carry out what concerns this node as its own peer; the rest is for others."""
+        if not actions:
+            return []
         settled: list[Action] = []
         queue = deque(actions)
         while queue:

@@ -11,8 +11,9 @@ from macula.core.address import Address
 from macula.core.commands import RequestRaw, SendRaw
 from macula.errors import ArgumentError, Disconnected, MeshError, PeerUnreachable, Timeout
 from macula.identity import NodeId
+from macula.runtime.checks import check_timeout
 from macula.runtime.driver import Driver
-from macula.wire import MESSAGES, Message, encode
+from macula.wire import MESSAGES, Message
 
 _BY_NAME = {cls.__name__.lower(): cls for cls in MESSAGES}
 
@@ -38,7 +39,7 @@ class PeerConnector:
         which `request` is filled in. `retry` further attempts follow a failure to connect. Raises PeerUnreachable,
         Timeout, Busy, ArgumentError.
         """
-        await self._attempt(SendRaw(_target(target), _message(type, message), timeout), retry)
+        await self._attempt(SendRaw(_target(target), _message(type, message), check_timeout(timeout)), retry)
 
     async def send_message_and_wait(
         self,
@@ -50,7 +51,9 @@ class PeerConnector:
         retry: int = 0,
     ) -> Message:
         """As send_message, and return the message that answers it. Raises Disconnected if the peer is lost."""
-        answer: Message = await self._attempt(RequestRaw(_target(target), _message(type, message), timeout), retry)
+        answer: Message = await self._attempt(
+            RequestRaw(_target(target), _message(type, message), check_timeout(timeout)), retry
+        )
         return answer
 
     async def _attempt(self, command: SendRaw | RequestRaw, retry: int) -> Any:
@@ -85,7 +88,4 @@ def _message(name: str, values: Mapping[str, Any]) -> Message:
     missing = [field for field in names if field not in given]
     if unknown or missing:
         raise ArgumentError("message", f"{cls.__name__} lacks {missing}, has no {unknown}; its fields are {names}")
-    message = cls(**given)
-    # Whoever gives a wrong field is told now, and not by the transport.
-    encode(message)
-    return message
+    return cls(**given)

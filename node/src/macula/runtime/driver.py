@@ -61,6 +61,7 @@ class Driver:
         self._application: Application | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._arming = False
         self._closed = False
 
     def start(self, application: Application, addresses: tuple[Address, ...]) -> None:
@@ -85,6 +86,10 @@ class Driver:
         self.deliver(CommandGiven(id_, command))
         return id_, future
 
+    def tell(self, command: Command) -> None:
+        """Give a command whose result nobody waits for. Harmless once the node has stopped."""
+        self.deliver(CommandGiven(self._waiters.new_id(), command))
+
     async def ask(self, command: Command) -> Any:
         """Give a command and wait for its result. Raises what it ends with; a call is cancelled with its waiter."""
         id_, future = self.give(command)
@@ -97,8 +102,7 @@ class Driver:
 
     def cancel_call(self, id_: int) -> None:
         """Give up a call; harmless for one that is over."""
-        if not self._closed:
-            self.give(CancelCall(id_))
+        self.tell(CancelCall(id_))
 
     async def shutdown(self, drain: float) -> None:
         """Stop gracefully within `drain` seconds."""
@@ -131,8 +135,15 @@ class Driver:
         self._arm()
 
     def _arm(self) -> None:
+        """Look at the engine's deadline once in each turn of the loop, not after each of its many events."""
+        if not self._arming and not self._closed:
+            self._arming = True
+            asyncio.get_running_loop().call_soon(self._set_timer)
+
+    def _set_timer(self) -> None:
+        self._arming = False
         at = self.engine.next_deadline()
-        if at is None or at >= self._timer_at:
+        if self._closed or at is None or at >= self._timer_at:
             # A timer that fires too early finds nothing due and is armed anew: cheaper than moving it each time.
             return
         if self._timer is not None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery
-from macula.errors import CallError, MeshError, NotFound, RemoteError
+from macula.errors import CallError, MeshError, NodeClosed, NotFound, RemoteError
 from macula.identity import Did
 from macula.runtime.driver import Driver
 from macula.runtime.reports import CallContext, Handler
 from macula.runtime.subscription import Subscription
+from macula.runtime.threads import Threads
 from macula.wire.values import Value, decode_value, encode_value
 
 
@@ -30,11 +33,11 @@ class Procedure:
             getattr(handler, "__call__", None)  # noqa: B004
         )
 
-    async def run(self, args: Value, context: CallContext, threads: ThreadPoolExecutor) -> Value:
+    async def run(self, args: Value, context: CallContext, threads: Threads) -> Value:
         """The handler's result. Raises what it raises."""
         arguments = (args, context) if self._wants_context else (args,)
         if not self._is_async:
-            return await asyncio.get_running_loop().run_in_executor(threads, self._handler, *arguments)
+            return await threads.run(self._handler, *arguments)
         result: Any = self._handler(*arguments)
         return await result
 
@@ -45,17 +48,24 @@ class Handlers:
     def __init__(self, driver: Driver, tasks: asyncio.TaskGroup, threads: int) -> None:
         self._driver = driver
         self._tasks = tasks
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="macula-handler")
+        self._threads = Threads(threads)
+        self._callbacks: set[asyncio.Task[None]] = set()
         self._running: dict[int, asyncio.Task[None]] = {}
         self.procedures: dict[str, Procedure] = {}
         self.subscriptions: dict[int, Subscription] = {}
+
+    def run(self, callback: Coroutine[Any, Any, None], name: str) -> None:
+        """Feed a subscription's callback for as long as the node runs."""
+        task = self._tasks.create_task(callback, name=name)
+        self._callbacks.add(task)
+        task.add_done_callback(self._callbacks.discard)
 
     def deliver(self, delivery: int, content: Delivery) -> None:
         """A call is run; an event goes to its subscription."""
         if isinstance(content, CallDelivery):
             task = self._tasks.create_task(self._handle(delivery, content), name=f"call {content.procedure}")
             self._running[delivery] = task
-            task.add_done_callback(lambda _: self._running.pop(delivery, None))
+            task.add_done_callback(partial(self._ended, delivery))
         elif isinstance(content, EventDelivery):
             subscription = self.subscriptions.get(content.subscription)
             if subscription is not None:
@@ -69,11 +79,11 @@ class Handlers:
 
     def close(self) -> None:
         """Cancel everything that still runs."""
-        for task in self._running.values():
+        for task in (*self._running.values(), *self._callbacks):
             task.cancel()
         for subscription in list(self.subscriptions.values()):
             subscription.end()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def _handle(self, delivery: int, call: CallDelivery) -> None:
         try:
@@ -82,14 +92,22 @@ class Handlers:
             done = HandlerDone(delivery, error=error.code, reason=error.reason)
         except MeshError as error:
             done = HandlerDone(delivery, error=RemoteError.code, reason=str(error))
-        except asyncio.CancelledError:
-            self._driver.give(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
-            raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its caller's to see
             done = HandlerDone(delivery, error=RemoteError.code, reason=f"{type(error).__name__}: {error}")
         else:
             done = HandlerDone(delivery, result)
-        self._driver.give(done)
+        self._report(done)
+
+    def _ended(self, delivery: int, task: asyncio.Task[None]) -> None:
+        del self._running[delivery]
+        if task.cancelled():
+            # Told here and not by the task itself: one that is cancelled before its first step never runs at all.
+            self._report(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
+
+    def _report(self, done: HandlerDone) -> None:
+        # A node that has stopped does not want to know.
+        with suppress(NodeClosed):
+            self._driver.tell(done)
 
     async def _run(self, call: CallDelivery) -> bytes:
         procedure = self.procedures.get(call.procedure)

@@ -16,6 +16,7 @@ from macula.engine import EngineSettings
 from macula.errors import ArgumentError, MeshError
 from macula.identity import Did, NodeId
 from macula.identity.names import check_name
+from macula.runtime.checks import check_timeout
 from macula.runtime.connector import PeerConnector
 from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers, Procedure
@@ -28,8 +29,6 @@ from macula.wire.values import Value, decode_value, encode_value
 Callback = Callable[[MeshEvent], Awaitable[None] | None]
 Target = NodeId | str
 """A node: its NodeId, or the text form of it."""
-
-MAX_TIMEOUT = 3600.0
 
 _LOG = logging.getLogger(f"{ROOT}.mesh")
 
@@ -66,7 +65,6 @@ class Mesh:
         self,
         driver: Driver,
         handlers: Handlers,
-        tasks: asyncio.TaskGroup,
         settings: EngineSettings,
         reporter: StatusReporter,
         call_timeout: float,
@@ -80,7 +78,6 @@ class Mesh:
         self.connector = PeerConnector(driver)
         self._driver = driver
         self._handlers = handlers
-        self._tasks = tasks
         self._reporter = reporter
         self._call_timeout = call_timeout
         self._strategy = strategy
@@ -196,7 +193,7 @@ class Mesh:
             self._handlers.subscriptions.pop(id_, None)
             raise
         if callback is not None:
-            self._tasks.create_task(_run_callback(subscription, callback), name=f"subscription {pattern}")
+            self._handlers.run(_run_callback(subscription, callback), f"subscription {pattern}")
         return subscription
 
     # The DHT
@@ -230,7 +227,7 @@ class Mesh:
 
     async def joined(self, timeout: float) -> None:  # noqa: ASYNC109
         """Return once the node is in the mesh. Raises PeerUnreachable after `timeout` seconds."""
-        await self._driver.ask(cmd.WaitReady(timeout))
+        await self._driver.ask(cmd.WaitReady(check_timeout(timeout)))
 
     async def status(self) -> dict[str, Any]:
         """A snapshot of the node, as `macula status --json` prints it."""
@@ -262,10 +259,7 @@ class Mesh:
         return cmd.CallProcedure(procedure, encode_value("args", args), self._timeout(timeout), chosen, target)
 
     def _timeout(self, timeout: float | None) -> float:
-        chosen = self._call_timeout if timeout is None else timeout
-        if not 0 < chosen <= MAX_TIMEOUT:
-            raise ArgumentError("timeout", f"must be more than 0 and at most {MAX_TIMEOUT:g} s, is {timeout}")
-        return chosen
+        return self._call_timeout if timeout is None else check_timeout(timeout)
 
 
 def _call_report(result: CallResult) -> CallReport:

@@ -17,9 +17,13 @@ class Waiters:
         self._futures: dict[int, asyncio.Future[Any]] = {}
         self._ids = count(1)
 
+    def new_id(self) -> int:
+        """An id whose Completed nobody waits for."""
+        return next(self._ids)
+
     def new(self) -> tuple[int, asyncio.Future[Any]]:
         """An id and the future that its Completed will resolve."""
-        id_ = next(self._ids)
+        id_ = self.new_id()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._futures[id_] = future
         return id_, future

@@ -1,0 +1,164 @@
+"""Peers that take without giving: what they can hold of the victim's memory is bounded, and nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from macula.core.lanes import Lane
+from macula.providers.quic.lanes import _Inbound
+from macula.wire import encode, encode_value
+from macula.wire.header import MAX_PAYLOAD, pack_header
+from macula.wire.messages import Call, Ping, Pong, Publish, Reply
+
+from .attacker import Attacker, identity
+from .scene import ECHO, REALM, Scene
+
+EVE = identity(1)
+MIB = 1 << 20
+BIG = "org.test.big"
+
+
+async def test_replies_that_nobody_reads_end_the_connection(stage: Scene) -> None:
+    reply = bytes(MIB - 8192)
+    await stage.victim.advertise(BIG, lambda _: reply)
+    async with stage.attack(EVE, reads=False) as attacker:
+        await attacker.greet()
+        most = 0
+        for number in range(64):
+            attacker.say(Lane.RPC, Call(REALM, number.to_bytes(16, "big"), BIG, encode_value("args", 1), 60_000))
+            most = max(most, held(stage))
+            await stage.works()
+            if attacker.end is not None:
+                break
+        closing = await attacker.closed()
+        assert closing == ("busy", "does not take its replies")
+        # What QUIC had taken when the lane was blocked, and the queue of that lane.
+        assert 16 * MIB < most <= 19 * MIB
+        await stage.works()
+        assert held(stage) < MIB
+    assert stage.warnings(EVE.node_id) == [("peer.refused", "busy")]
+
+
+async def test_small_replies_that_nobody_reads_end_the_connection(stage: Scene) -> None:
+    async with stage.attack(EVE, reads=False) as attacker:
+        await attacker.greet()
+        args = encode_value("args", bytes(8000))
+        for number in range(1500):
+            attacker.say(Lane.RPC, Call(REALM, number.to_bytes(16, "big"), ECHO, args, 60_000))
+            if number % 50 == 0:
+                await stage.works()
+                assert held(stage) <= 18 * MIB
+        assert await attacker.closed() == ("busy", "does not take its replies")
+    assert stage.warnings(EVE.node_id) == [("peer.refused", "busy")]
+
+
+async def test_pings_whose_answers_nobody_reads_are_dropped(stage: Scene) -> None:
+    async with stage.attack(EVE, reads=False) as attacker:
+        await attacker.greet()
+        pong = len(encode(Pong(2**32 - 1)))
+        for _ in range(16):
+            attacker.say(Lane.CONTROL, *[Ping(2**32 - 1)] * 5000)
+            await settled(attacker)
+            await stage.works()
+            assert held(stage) <= MIB + (64 << 10) + 1024 * pong
+        assert 16 * 5000 * pong > 1.5 * MIB
+        assert attacker.end is None
+
+
+async def test_frames_that_are_never_finished_hold_one_window_for_each_lane(stage: Scene) -> None:
+    attackers = [identity(10 + number) for number in range(4)]
+    half = pack_header(Call.TYPE, MAX_PAYLOAD) + bytes(MAX_PAYLOAD - 1)
+    for who in attackers:
+        async with stage.attack(who) as attacker:
+            await attacker.greet()
+            for lane in Lane:
+                attacker.send(lane, half)
+            await settled(attacker)
+            await stage.works()
+            buffers = [len(lane.decoder._buffer) for lane in inbound(stage, attacker)]
+            assert buffers == [len(half)] * 3
+            attacker.send(Lane.RPC, b"\x00" + pack_header(0x7F, 0))
+            assert (await attacker.closed()).code in ("bad_frame", "bad_message")
+            assert not inbound(stage, attacker)
+
+
+async def test_events_that_nobody_subscribed_hold_nothing(stage: Scene) -> None:
+    async with stage.attack(EVE) as attacker:
+        await attacker.greet()
+        for number in range(20):
+            attacker.say(Lane.PUBSUB, Publish(REALM, "org.test.noise", bytes(500_000), 1, 1, number, 0))
+            await settled(attacker)
+        await stage.works()
+        assert held(stage) < MIB
+        assert all(len(lane.decoder._buffer) < MIB for lane in inbound(stage, attacker))
+
+
+async def test_calls_without_end_are_refused_and_good_ones_answered(stage: Scene) -> None:
+    never = asyncio.Event()
+
+    async def wait(args: Any) -> None:
+        await never.wait()
+
+    await stage.victim.advertise("org.test.wait", wait)
+    tasks = len(asyncio.all_tasks())
+    async with stage.attack(EVE) as attacker:
+        await attacker.greet()
+        for number in range(1500):
+            attacker.say(Lane.RPC, Call(REALM, number.to_bytes(16, "big"), "org.test.wait", b"\x01", 60_000))
+        limit = stage.victim._driver.engine.settings.rpc.max_handlers_per_peer
+        replies = await attacker.got(Reply, 1500 - limit)
+        assert [reply.error for reply in replies] == ["busy"] * (1500 - limit)
+        await stage.works()
+    await eventually(stage, lambda: len(asyncio.all_tasks()) <= tasks)
+    assert stage.victim._driver.engine._rpc.idle
+
+
+async def test_two_hundred_connections_leave_nothing_behind(stage: Scene) -> None:
+    stage.endpoint._ids._linger_time = 0.05
+    ids = stage.endpoint.connection_ids
+    descriptors, tasks = open_descriptors(), len(asyncio.all_tasks())
+    for number in range(200):
+        async with stage.attack(identity(number % 7)) as attacker:
+            if number % 2:
+                await attacker.greet()
+    await eventually(stage, lambda: stage.endpoint.connections == 1 and stage.endpoint.connection_ids <= ids)
+    await eventually(stage, lambda: open_descriptors() == descriptors and len(asyncio.all_tasks()) == tasks)
+    peers = stage.victim._driver.engine._peers
+    assert list(peers._peers) == [stage.good.node_id]
+    assert not stage.endpoint._half_open and len(stage.endpoint._timers._due) == 1
+
+
+def held(stage: Scene) -> int:
+    """Bytes that the victim keeps for peers that have not acknowledged or taken them."""
+    total = sum(
+        connection._quic.buffered(outbound.stream_id)
+        for connection in stage.endpoint._connections.values()
+        for outbound in connection._outbound.values()
+    )
+    peers = stage.victim._driver.engine._peers._peers.values()
+    return total + sum(queue._size for peer in peers for queue in peer.queues.values())
+
+
+def inbound(stage: Scene, attacker: Attacker) -> list[_Inbound]:
+    """The lanes of an attacker that the victim reads."""
+    session = stage.endpoint._sessions.get(attacker.identity.node_id)
+    return list(session.active.inbound._by_lane.values()) if session else []
+
+
+async def settled(attacker: Attacker) -> None:
+    """Return when the victim has acknowledged everything."""
+    await attacker.until(lambda: not any(attacker.quic.buffered(stream) for stream in attacker.lanes.values()))
+
+
+async def eventually(stage: Scene, holds: Callable[[], bool]) -> None:
+    """Return when something holds; good calls are made meanwhile."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await stage.works()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
