@@ -101,7 +101,10 @@ class Subscriber:
         return not self._thread.is_alive() and self._lines.empty()
 
     def _next(self) -> Any:
-        line = self._lines.get(timeout=DEADLINE)
+        try:
+            line = self._lines.get(timeout=DEADLINE)
+        except queue.Empty:
+            raise AssertionError(f"no event within {DEADLINE:g} s") from None
         if isinstance(line, Exception):
             raise line
         return line

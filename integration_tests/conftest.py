@@ -72,9 +72,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     topologies = item.config.stash.get(STARTED, {})
     used = [topology for name, topology in topologies.items() if name in getattr(item, "fixturenames", ())]
-    if report.failed:
+    if report.failed and used:
+        name = re.sub(r"\W+", "-", item.nodeid).strip("-")
+        folder = state_file("evidence") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
         for topology in used:
-            name = re.sub(r"\W+", "-", item.nodeid).strip("-")
-            folder = state_file("evidence") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}" / topology.name
-            report.sections.append((f"evidence of {topology.project}", str(topology.collect(folder))))
+            kept = topology.collect(folder / topology.project)
+            report.sections.append((f"evidence of {topology.project}", str(kept)))
     return report

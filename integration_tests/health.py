@@ -2,7 +2,7 @@
 
 import json
 
-from asking import ids
+from asking import ids, lookup
 from macula_lab.topology import Topology
 
 _ASK = (
@@ -12,7 +12,7 @@ _ASK = (
 
 
 def check_healthy(topology: Topology, service: str, mode: str) -> None:
-    """The node says so itself, over HTTP, and is connected to the bootstrap (or, being it, to all others)."""
+    """The node says so itself, over HTTP, is connected to the bootstrap (or, being it, to all others) and is answered."""
     for path, word in (("/health", "healthy"), ("/ready", "ready"), ("/live", "alive")):
         code, output, errors = topology.execute(service, ["python3", "-c", _ASK, path])
         assert code == 0, errors
@@ -24,6 +24,10 @@ def check_healthy(topology: Topology, service: str, mode: str) -> None:
     connected = {peer.name for peer in status.peers}
     expected = set(topology.nodes()) - {"bootstrap"} if service == "bootstrap" else {"bootstrap"}
     assert connected >= expected
+    node_ids = ids(topology)
+    # A connection may be a dead one: a record is held by who has answered just now.
+    holders = lookup(topology, service, node_ids["bootstrap"], "peer")["holders"]
+    assert set(holders) >= {node_ids[name] for name in expected}
 
 
 def check_discovery(topology: Topology) -> None:
@@ -33,5 +37,8 @@ def check_discovery(topology: Topology) -> None:
     assert {service: topology.status(service).dht.nodes for service in node_ids} == dict.fromkeys(node_ids, others)
     for service, node_id in node_ids.items():
         asker = "edge1" if service != "edge1" else "edge2"
-        (found,) = topology.exec_json(asker, ["dht", "lookup", node_id, "--kind", "peer"])["found"]
+        answer = lookup(topology, asker, node_id, "peer")
+        (found,) = answer["found"]
         assert (found["node_id"], found["name"]) == (node_id, service)
+        # Fewer nodes than k: all hold it, and all have answered.
+        assert set(answer["holders"]) >= set(node_ids.values()) - {node_ids[asker]}

@@ -6,7 +6,7 @@ import pytest
 
 from asking import REALM, peer_names
 from macula_lab.topology import Topology
-from standalone import Standalone
+from standalone import standalone
 
 
 def test_a_node_enters_by_the_settings_of_the_seeds(churn: Topology) -> None:
@@ -18,14 +18,14 @@ def test_a_node_enters_by_the_settings_of_the_seeds(churn: Topology) -> None:
         "P2P_BOOTSTRAP_PEERS": f"https://{churn.network}.0.10:9443",
         "HEALTH_PORT": "8181",
     }
-    with Standalone(**environment).with_kwargs(network=network) as node:
+    with standalone(environment, network=network) as node:
         status = node.status(peers=5)
 
         assert (status["name"], status["listen"], status["mode"]) == ("alias", "0.0.0.0:9555", "edge")
         assert {peer["name"] for peer in status["peers"]} == set(churn.nodes())
         (entry,) = [peer for peer in churn.status("bootstrap").peers if peer.name == "alias"]
         assert entry.address.endswith(":9555"), "it dials from the port it listens on"
-        node.get_wrapped_container().stop(timeout=10)
+        node.stop()
         assert node.exit_code() == 0
         assert "alias" not in peer_names(churn, "bootstrap")
 
@@ -36,16 +36,16 @@ def test_a_relay_server_is_an_entry_too(churn: Topology) -> None:
         "P2P_RELAY_SERVERS": f"{churn.network}.0.20:9443",
         "MACULA_NODE_NAME": "relayed",
     }
-    with Standalone(**environment).with_kwargs(network=f"{churn.project}_mesh") as node:
+    with standalone(environment, network=f"{churn.project}_mesh") as node:
         assert {peer["name"] for peer in node.status(peers=5)["peers"]} == set(churn.nodes())
-        node.get_wrapped_container().stop(timeout=10)
+        node.stop()
 
 
 def test_a_setting_has_the_alias_only_where_its_own_name_is_not_set() -> None:
-    with Standalone(["macula", "settings", "--json"], MACULA_QUIC_PORT="9444", P2P_LISTEN_PORT="9555") as node:
+    environment = {"MACULA_QUIC_PORT": "9444", "P2P_LISTEN_PORT": "9555"}
+    with standalone(environment, command=["macula", "settings", "--json"]) as node:
         assert node.exit_code() == 0
-        stdout, _ = node.get_logs()
-        (port,) = [setting for setting in json.loads(stdout) if setting["name"] == "port"]
+        (port,) = [setting for setting in json.loads(node.log()) if setting["name"] == "port"]
 
         assert (port["value"], port["source"]) == ("9444", "MACULA_QUIC_PORT")
 
@@ -56,7 +56,7 @@ def test_a_setting_has_the_alias_only_where_its_own_name_is_not_set() -> None:
         ("MACULA_MODE", "router", "mode"),
         ("MACULA_QUIC_PORT", "70000", "port"),
         ("P2P_LISTEN_PORT", "nine", "port"),
-        ("P2P_BOOTSTRAP_PEERS", "172.21.0.10", "bootstrap"),
+        ("P2P_BOOTSTRAP_PEERS", "172.21.0.10:high", "bootstrap"),
         ("P2P_RELAY_SERVERS", "http://relay:9443", "relays"),
         ("MACULA_RECORD_TTL", "1", "record_ttl"),
         ("MACULA_ADVERTISE", "everywhere", "advertise"),
@@ -64,7 +64,7 @@ def test_a_setting_has_the_alias_only_where_its_own_name_is_not_set() -> None:
     ],
 )
 def test_a_wrong_value_ends_the_node_and_is_named(variable: str, value: str, setting: str) -> None:
-    with Standalone(**{variable: value}) as node:
+    with standalone({variable: value}) as node:
         assert node.exit_code() == 2
         told = node.log()
 
@@ -75,6 +75,6 @@ def test_a_wrong_value_ends_the_node_and_is_named(variable: str, value: str, set
 
 
 def test_an_unknown_variable_is_warned_about_and_harmless() -> None:
-    with Standalone(MACULA_QUIC_PROT="9444", MACULA_MODE="bootstrap") as node:
+    with standalone({"MACULA_QUIC_PROT": "9444", "MACULA_MODE": "bootstrap"}) as node:
         assert node.status(peers=0)["listen"] == "0.0.0.0:9443"
         assert "MACULA_QUIC_PROT" in node.log()

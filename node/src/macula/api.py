@@ -12,17 +12,18 @@ from typing import Any
 from macula.config import Settings
 from macula.core.address import Address
 from macula.core.commands import DhtLookup, Strategy
+from macula.core.mode import Mode
 from macula.core.record import Kind
 from macula.core.results import LookupResult
 from macula.dht.settings import DhtSettings
-from macula.engine import Bootstrap, Engine, EngineSettings, Mode
+from macula.engine import Bootstrap, Engine, EngineSettings
 from macula.engine.settings import PoolSettings, ReconnectSettings
 from macula.errors import ConfigError
 from macula.identity import Identity, NodeId
 from macula.providers.quic.transport import QuicTransport
 from macula.relay.settings import RouteSettings
 from macula.rpc.settings import RpcSettings
-from macula.runtime.addresses import find_addresses
+from macula.runtime.addresses import find_addresses, resolve_advertised
 from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers
 from macula.runtime.keystore import Keystore
@@ -69,6 +70,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     keystore = Keystore(settings.data_dir) if identity is None else None
     identity = identity or Keystore(settings.data_dir).load_or_create_identity()
     engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
+    advertise = await resolve_advertised(settings.advertise, settings.host)
     transport = QuicTransport(identity, Address(settings.host, settings.port))
     engine = Engine(identity, engine_settings, random.Random())
     driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
@@ -78,7 +80,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
         await transport.open(driver.deliver)
         try:
             places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
-            addresses = await find_addresses(transport.local_address, settings.advertise, places)
+            addresses = await find_addresses(transport.local_address, advertise, places)
 
             async def find_peer(node: NodeId) -> LookupResult:
                 result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
@@ -131,7 +133,9 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
 
 def _bootstrap(host: str, port: int, node_id: str | None, pins: dict[Address, NodeId]) -> Bootstrap:
     address = Address(host, port)
-    return Bootstrap(address, NodeId.parse(node_id) if node_id else pins.get(address))
+    if node_id:
+        return Bootstrap(address, NodeId.parse(node_id))
+    return Bootstrap(address, pins.get(address), pinned=address in pins)
 
 
 def _pinning(keystore: Keystore | None) -> Callable[[Address, NodeId], None]:

@@ -12,7 +12,7 @@ from macula.config.about import about, accepts, variables
 from macula.config.endpoints import AdvertisedAddress, BootstrapPeer
 from macula.config.sources import origins, unknown_variables
 from macula.core.commands import Strategy
-from macula.engine import Mode
+from macula.core.mode import Mode
 from macula.errors import ConfigError
 from macula.identity.names import is_name
 
@@ -123,7 +123,10 @@ def test_settings_do_not_change() -> None:
         ("name", "line\n"),
         ("realm", "a..b"),
         ("host", "example.org"),
-        ("advertise", "example.org"),
+        ("advertise", "300.0.0.1"),
+        ("advertise", "two words:1"),
+        ("dht_k", "32"),
+        ("max_hops", "64"),
         ("bootstrap", "10.0.0.1:0"),
         ("bootstrap", "short@10.0.0.1:9443"),
         ("bootstrap", "bad host:1"),

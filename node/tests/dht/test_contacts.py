@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from macula.core.effects import Trace
 from macula.core.requests import LearnPeer
-from macula.dht.contacts import Contacts, common_realm
+from macula.dht.contacts import Contacts
 from macula.dht.keyspace import position
 from macula.dht.routing import RoutingTable
 from macula.dht.settings import DhtSettings
@@ -88,12 +88,3 @@ def test_failures_in_a_row_and_for_how_long_they_count() -> None:
     known.answered(peer(1).node)
     assert not known.is_failing(peer(1).node, 3.0)
     assert not known.is_failing(peer(2).node, 3.0)
-
-
-def test_the_realm_that_frames_name() -> None:
-    assert common_realm((REALM,), peer(1)) == REALM
-    assert common_realm((REALM,), peer(1, realms=("*",))) == REALM
-    assert common_realm(("*",), peer(1)) == REALM
-    assert common_realm(("io.a", REALM), peer(1)) == REALM
-    assert common_realm(("io.a",), peer(1)) is None
-    assert common_realm(("*",), peer(1, realms=("", "no name!"))) is None

@@ -54,6 +54,15 @@ def test_a_tombstone_keeps_the_old_record_out_until_it_expires() -> None:
     assert len(kept) == 0
 
 
+def test_keys_with_tombstones_only_are_not_live() -> None:
+    kept = storage()
+    kept.offer(record(1, value=None).encoded, STORER, REALM, WALL)
+    assert kept.live_keys == set()
+    for who, name in ((2, "add"), (3, "add"), (2, "sub")):
+        kept.offer(record(who, name).encoded, STORER, REALM, WALL)
+    assert kept.live_keys == {KEY, record_key(REALM, Kind.RPC, "sub")}
+
+
 @pytest.mark.parametrize(
     ("encoded", "code"),
     [

@@ -10,13 +10,14 @@ from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
 from macula.core.events import MessageReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
+from macula.core.mode import Mode
 from macula.core.peer_record import PeerInfo, sign_peer
 from macula.core.requests import LearnPeer, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.hello import make_hello
 from macula.engine.peers import Outcome, PeerTable
 from macula.engine.self_record import SelfRecord
-from macula.engine.settings import EngineSettings, Mode, PoolSettings
+from macula.engine.settings import EngineSettings, PoolSettings
 from macula.identity import Identity, NodeId
 from macula.wire.messages import Call, Hello, Message, Ping
 

@@ -7,12 +7,14 @@ import random
 import pytest
 
 from macula.core.effects import Dial, Pin, Trace
+from macula.core.events import UNREACHABLE
 from macula.core.requests import Hold, PeerDown, Release
 from macula.core.service import Action
 from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.settings import Bootstrap, ReconnectSettings
 from macula.identity import NodeId
+from macula.wire import codes
 
 from .playbook import Table, address, node
 
@@ -31,8 +33,8 @@ class Entry:
         assert all(isinstance(action, Dial) for action in actions)
         return [action for action in actions if isinstance(action, Dial)]
 
-    def fail(self, dial: int, now: float, reason: str = "no answer") -> list[Action]:
-        return self.bootstrapper.notice(AddressFailed(dial, reason), now)
+    def fail(self, dial: int, now: float, reason: str = "no answer", code: str = UNREACHABLE) -> list[Action]:
+        return self.bootstrapper.notice(AddressFailed(dial, code, reason), now)
 
     def join(self, dial: int, peer: NodeId, now: float) -> list[Action]:
         return self.bootstrapper.notice(AddressUp(dial, peer), now)
@@ -92,14 +94,17 @@ def test_given_up_after_the_configured_attempts() -> None:
     assert entry.bootstrapper.next_deadline() is None
 
 
-def test_without_reconnecting_one_attempt_and_no_search_when_lost() -> None:
-    entry = Entry(Bootstrap(address(1)), Bootstrap(address(2)), enabled=False)
-    first, second = entry.tick(0.0)
-    (trace,) = entry.fail(first.dial, 3.0)
+def test_without_reconnecting_a_bootstrap_is_sought_until_it_was_reached_once() -> None:
+    entry = Entry(Bootstrap(address(1)), enabled=False)
+    (dial,) = entry.tick(0.0)
+    (trace,) = entry.fail(dial.dial, 3.0)
     assert isinstance(trace, Trace)
-    assert trace.name == "bootstrap.given_up"
-    entry.join(second.dial, node(2), 3.0)
-    assert entry.bootstrapper.peer_down(PeerDown(node(2), "idle", ""), 9.0)[0] == Release(node(2))
+    assert trace.name == "bootstrap.failed"
+    (dial,) = entry.tick(15.0)
+    entry.join(dial.dial, node(1), 15.1)
+    release, lost = entry.bootstrapper.peer_down(PeerDown(node(1), "idle", ""), 20.0)
+    assert release == Release(node(1))
+    assert isinstance(lost, Trace) and lost.name == "bootstrap.lost"
     assert entry.bootstrapper.next_deadline() is None
 
 
@@ -156,18 +161,38 @@ def test_success_resets_the_backoff() -> None:
     assert 2.5 <= at - (now + 3) <= 7.5
 
 
-def test_a_changed_identity_names_the_remedy() -> None:
-    entry = Entry(Bootstrap(address(1), node(1)))
+@pytest.mark.parametrize(
+    ("pinned", "remedy"),
+    [
+        (True, {"remedy": "macula pins forget 10.0.0.1:9443", "pinned_in": "pins.json in the data directory"}),
+        (False, {"remedy": "the setting bootstrap or relays names another node id"}),
+    ],
+)
+def test_a_changed_identity_names_the_remedy(pinned: bool, remedy: dict[str, str]) -> None:
+    entry = Entry(Bootstrap(address(1), node(1), pinned))
     (dial,) = entry.tick(0.0)
-    (trace,) = entry.fail(dial.dial, 0.1, "bad_identity: expected a, found b")
+    (trace,) = entry.fail(dial.dial, 0.1, "expected a, found b", codes.BAD_IDENTITY)
     assert isinstance(trace, Trace)
-    assert trace.fields["remedy"] == "macula pins forget 10.0.0.1:9443"
+    named = {"address": "10.0.0.1:9443", "reason": "expected a, found b", "next_in": trace.fields["next_in"]}
+    assert trace.fields == {**named, **remedy}
 
 
-def test_other_failures_name_no_remedy() -> None:
+def test_who_was_pinned_in_this_run_is_a_pin_too() -> None:
     entry = Entry(Bootstrap(address(1)))
     (dial,) = entry.tick(0.0)
-    (trace,) = entry.fail(dial.dial, 3.0)
+    entry.join(dial.dial, node(1), 0.1)
+    entry.bootstrapper.peer_down(PeerDown(node(1), "idle", ""), 10.0)
+    (dial,) = entry.tick(20.0)
+    (trace,) = entry.fail(dial.dial, 20.1, "expected a, found b", codes.BAD_IDENTITY)
+    assert isinstance(trace, Trace)
+    assert "macula pins forget" in str(trace.fields["remedy"])
+
+
+@pytest.mark.parametrize("reason", ["no answer", "10.0.0.1:9443: bad_identity: says the peer"])
+def test_other_failures_name_no_remedy_whatever_the_peer_said(reason: str) -> None:
+    entry = Entry(Bootstrap(address(1), node(1), pinned=True))
+    (dial,) = entry.tick(0.0)
+    (trace,) = entry.fail(dial.dial, 3.0, reason)
     assert isinstance(trace, Trace)
     assert "remedy" not in trace.fields
 

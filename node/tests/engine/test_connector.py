@@ -9,6 +9,7 @@ import pytest
 from macula.core.address import Address
 from macula.core.commands import RequestRaw, SendRaw
 from macula.core.effects import Completed, Dial
+from macula.core.events import UNREACHABLE
 from macula.core.lanes import Lane
 from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
@@ -122,7 +123,7 @@ def test_an_address_that_nobody_answers() -> None:
     commands = Commands()
     (dial,) = commands.request(5, Ping(7), address(1))
     assert isinstance(dial, Dial)
-    error = error_of(commands.connector.notice(AddressFailed(dial.dial, "no answer in 2 s")))
+    error = error_of(commands.connector.notice(AddressFailed(dial.dial, UNREACHABLE, "no answer in 2 s")))
     assert isinstance(error, PeerUnreachable)
     assert error.attempts == ("no answer in 2 s",)
     assert "10.0.0.1:9443" in str(error)

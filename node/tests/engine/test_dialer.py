@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import count
 
 from macula.core.effects import Dial, Trace
+from macula.core.events import UNREACHABLE, DialFailed
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
+from macula.wire import codes
 
 from .playbook import WALL, address, dht_send, node, peer_info, send
 
@@ -68,7 +70,7 @@ def test_nobody_knows_the_peer() -> None:
 def test_a_failed_dial_searches_and_dials_the_new_address() -> None:
     dialer = knowing(1)
     dialer.send(send(1, 1), 0.0)
-    assert dialer.dial_failed(1000, "no answer", 3.0) == [FindPeer(1001, node(1))]
+    assert dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0) == [FindPeer(1001, node(1))]
     moved = peer_info(1, at=address(99), wall=WALL + 1)
     dialer.learn(moved)
     assert dialer.found(1001, moved, 3.5) == [Dial(1002, (address(99),), node(1), 3.0)]
@@ -79,17 +81,17 @@ def test_a_failed_dial_searches_and_dials_the_new_address() -> None:
 def test_a_second_failure_falls_back_to_an_envelope() -> None:
     dialer = knowing(1)
     dialer.send(send(1, 1), 0.0)
-    dialer.dial_failed(1000, "no answer", 3.0)
+    dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0)
     moved = peer_info(1, at=address(99), wall=WALL + 1)
     dialer.learn(moved)
     dialer.found(1001, moved, 3.5)
-    assert dialer.dial_failed(1002, "no answer", 6.5) == [Route(moved, send(1, 1).message, 1)]
+    assert dialer.dial_failed(DialFailed(1002, UNREACHABLE, "no answer"), 6.5) == [Route(moved, send(1, 1).message, 1)]
 
 
 def test_the_same_address_again_is_not_dialed_twice() -> None:
     dialer = knowing(1)
     dialer.send(send(1, 1), 0.0)
-    dialer.dial_failed(1000, "no answer", 3.0)
+    dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0)
     assert dialer.found(1001, peer_info(1), 3.5) == [Route(peer_info(1), send(1, 1).message, 1)]
 
 
@@ -98,14 +100,16 @@ def test_a_message_of_the_dht_never_starts_a_search_nor_an_envelope() -> None:
     assert dialer.send(dht_send(1, 1), 0.0) == [SendFailed(1, node(1), "disconnected", "no known address")]
     dialer.learn(peer_info(1))
     assert dialer.send(dht_send(1, 2), 0.0) == [Dial(1000, (address(1),), node(1), 3.0)]
-    assert dialer.dial_failed(1000, "no answer", 3.0) == [SendFailed(2, node(1), "disconnected", "no answer")]
+    assert dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0) == [
+        SendFailed(2, node(1), "disconnected", "no answer")
+    ]
 
 
 def test_a_call_beside_a_message_of_the_dht_starts_the_search() -> None:
     dialer = knowing(1)
     dialer.send(dht_send(1, 1), 0.0)
     dialer.send(send(1, 2), 0.0)
-    assert dialer.dial_failed(1000, "no answer", 3.0) == [FindPeer(1001, node(1))]
+    assert dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0) == [FindPeer(1001, node(1))]
     assert dialer.found(1001, None, 3.5) == [
         SendFailed(1, node(1), "disconnected", "no peer record found"),
         Route(peer_info(1), send(1, 2).message, 2),
@@ -122,7 +126,7 @@ def test_a_peer_that_says_it_cannot_be_reached_is_never_dialed() -> None:
 def test_after_a_failure_no_dial_for_five_seconds() -> None:
     dialer = knowing(1)
     dialer.send(dht_send(1, 1), 0.0)
-    dialer.dial_failed(1000, "no answer", 3.0)
+    dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0)
     assert dialer.send(send(1, 2), 7.9) == [Route(peer_info(1), send(1, 2).message, 2)]
     (failed,) = dialer.send(dht_send(1, 3), 7.9)
     assert isinstance(failed, SendFailed)
@@ -132,7 +136,7 @@ def test_after_a_failure_no_dial_for_five_seconds() -> None:
 def test_a_new_address_ends_the_wait() -> None:
     dialer = knowing(1)
     dialer.send(dht_send(1, 1), 0.0)
-    dialer.dial_failed(1000, "no answer", 3.0)
+    dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0)
     dialer.learn(peer_info(1, wall=WALL + 1))
     assert not any(isinstance(outcome, Dial) for outcome in dialer.send(send(1, 2), 3.1))
     dialer.learn(peer_info(1, at=address(99), wall=WALL + 2))
@@ -200,7 +204,7 @@ def test_a_late_failure_of_an_old_dial_does_not_end_the_new_one() -> None:
     dialer.send(send(1, 1), 0.0)
     assert dialer.connected(node(1)) == [send(1, 1)]  # the peer had dialed as well
     assert dialer.send(send(1, 2), 1.0) == [Dial(1001, (address(1),), node(1), 3.0)]
-    assert dialer.dial_failed(1000, "no answer", 3.0) == []
+    assert dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0) == []
     dialer.answered(1001)
     assert dialer.connected(node(1)) == [send(1, 2)]
 
@@ -208,7 +212,7 @@ def test_a_late_failure_of_an_old_dial_does_not_end_the_new_one() -> None:
 def test_answers_to_nothing_are_ignored() -> None:
     dialer = make()
     dialer.answered(7)
-    assert dialer.dial_failed(7, "?", 0.0) == []
+    assert dialer.dial_failed(DialFailed(7, UNREACHABLE, "?"), 0.0) == []
     assert dialer.found(7, None, 0.0) == []
     assert dialer.refused(node(1), "?", 0.0) == []
 
@@ -216,6 +220,13 @@ def test_answers_to_nothing_are_ignored() -> None:
 def test_somebody_else_at_the_address_is_told_once_a_minute() -> None:
     dialer = knowing(1)
     (dial,) = [each for each in dialer.send(dht_send(1, 1), 0.0) if isinstance(each, Dial)]
-    (trace, *_) = dialer.dial_failed(dial.dial, f"bad_identity: expected {node(1)}, found {node(2)}", 1.0)
+    (trace, *_) = dialer.dial_failed(DialFailed(dial.dial, codes.BAD_IDENTITY, "found another"), 1.0)
     assert isinstance(trace, Trace)
     assert (trace.name, trace.limit) == ("dial.wrong_identity", f"dial {node(1)}")
+
+
+def test_what_a_peer_says_of_itself_is_not_taken_for_a_finding() -> None:
+    dialer = knowing(1)
+    (dial,) = [each for each in dialer.send(dht_send(1, 1), 0.0) if isinstance(each, Dial)]
+    outcomes = dialer.dial_failed(DialFailed(dial.dial, UNREACHABLE, "bad_identity: says the peer"), 1.0)
+    assert not any(isinstance(outcome, Trace) for outcome in outcomes)

@@ -12,7 +12,6 @@ from macula.core.commands import (
     HandlerDone,
     RequestRaw,
     SendRaw,
-    SetAddresses,
     Shutdown,
     Status,
     Subscribe,
@@ -21,8 +20,9 @@ from macula.core.deliveries import CallDelivery
 from macula.core.effects import ClosePeer, Completed, Deliver, Dial, Effect, SendMessage, Trace
 from macula.core.events import CommandGiven, Consumed, Event, MessageReceived, PeerConnected, PeerLost, Tick
 from macula.core.lanes import Lane
+from macula.core.mode import Mode
 from macula.core.results import NodeStatus, PoolStatistics
-from macula.engine import Bootstrap, Engine, EngineSettings, Mode
+from macula.engine import Bootstrap, Engine, EngineSettings
 from macula.errors import ArgumentError, Disconnected, MeshError, NodeClosed
 from macula.wire import encode_value
 from macula.wire.messages import Call, Hello, Message, Ping, Pong, Reply
@@ -185,14 +185,6 @@ def test_status_is_a_snapshot() -> None:
     assert status.dht.nodes == 2
     assert isinstance(status.pool, PoolStatistics)
     assert status.pool.size == 2
-
-
-def test_new_addresses_are_in_the_next_hello() -> None:
-    one = One()
-    assert result_of(one.give(1, SetAddresses((address(77),))), 1) is None
-    (greeting,) = [e for e in one.handle(PeerConnected(node(1), address(1), None)) if isinstance(e, SendMessage)]
-    assert isinstance(greeting.message, Hello)
-    assert b"10.0.0.77:9443" in greeting.message.record
 
 
 def test_a_node_without_work_stops_at_once() -> None:

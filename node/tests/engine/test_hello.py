@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from macula.core.record import Kind, sign_record
-from macula.engine.hello import check_hello, check_realm, common_realm, make_hello
+from macula.engine.hello import check_hello, check_realm, make_hello
 from macula.errors import ProtocolError
-from macula.identity.names import ANY_REALM
+from macula.identity.realms import ANY_REALM
 from macula.wire.messages import Ping
 
 from .playbook import REALM, WALL, call, hello, identity, node, peer_info
@@ -76,21 +76,6 @@ def test_a_record_of_another_kind_is_refused() -> None:
 
 def test_garbage_instead_of_a_record_is_refused() -> None:
     refused(replace(hello(1), record=b"\xc1garbage"), "bad_frame")
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours", "common"),
-    [
-        (("a",), ("a",), True),
-        (("a",), ("b",), False),
-        (("b", "a"), ("a",), True),
-        ((ANY_REALM,), ("a",), True),
-        (("a",), (ANY_REALM,), True),
-        ((), ("a",), False),
-    ],
-)
-def test_common_realm(theirs: tuple[str, ...], ours: tuple[str, ...], common: bool) -> None:
-    assert common_realm(theirs, ours) is common
 
 
 def test_a_frame_needs_its_realm_on_both_sides() -> None:

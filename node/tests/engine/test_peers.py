@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
-from macula.core.events import DialFailed, PeerConnected, PeerSuspect, SendBlocked, SendReady
+from macula.core.events import UNREACHABLE, DialFailed, PeerConnected, PeerSuspect, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.core.requests import FindPeer, Hold, PeerDown, PeerFound, PeerUp, Received, Release, Route, SendFailed
 from macula.core.results import PoolStatistics
@@ -139,7 +139,7 @@ def test_a_dial_that_fails_ends_in_an_envelope() -> None:
     table = Table()
     table.learn(1)
     (dial,) = dials(table.peers.send(send(1, 1), 0.0))
-    (search,) = table.peers.dial_failed(DialFailed(dial.dial, "no answer"), 3.0)
+    (search,) = table.peers.dial_failed(DialFailed(dial.dial, UNREACHABLE, "no answer"), 3.0)
     assert isinstance(search, FindPeer)
     assert table.peers.found(PeerFound(search.token, node(1), peer_info(1)), 4.0) == [Route(peer_info(1), call(1), 1)]
 
@@ -319,8 +319,10 @@ def test_an_address_whose_peer_is_just_greeting_waits_for_it() -> None:
 def test_an_address_that_nobody_answers() -> None:
     table = Table()
     number, _ = table.peers.dial_address(address(1), None, 2.5)
-    assert table.peers.dial_failed(DialFailed(number, "no answer"), 2.5) == [AddressFailed(number, "no answer")]
-    assert table.peers.dial_failed(DialFailed(number, "no answer"), 2.5) == []
+    assert table.peers.dial_failed(DialFailed(number, UNREACHABLE, "no answer"), 2.5) == [
+        AddressFailed(number, UNREACHABLE, "no answer")
+    ]
+    assert table.peers.dial_failed(DialFailed(number, UNREACHABLE, "no answer"), 2.5) == []
 
 
 def test_an_address_whose_peer_is_refused() -> None:
@@ -329,7 +331,7 @@ def test_an_address_whose_peer_is_refused() -> None:
     table.connect(1, 0.1, dial=number)
     table.receive(1, Ping(1), 0.2)
     assert table.lose(1, 0.3, "unexpected", "Ping before hello") == [
-        AddressFailed(number, "unexpected: Ping before hello")
+        AddressFailed(number, UNREACHABLE, "unexpected: Ping before hello")
     ]
 
 
@@ -338,7 +340,7 @@ def test_the_nodes_own_address() -> None:
     number, _ = table.peers.dial_address(address(0), None, 2.5)
     assert table.peers.connected(PeerConnected(node(0), address(0), number), 0.1) == [
         ClosePeer(node(0), "duplicate", "this is the node itself"),
-        AddressFailed(number, "the address is this node's own"),
+        AddressFailed(number, UNREACHABLE, "the address is this node's own"),
     ]
     assert table.peers.connected_nodes() == []
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
-from macula.core.events import DialFailed, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
+from macula.core.events import UNREACHABLE, DialFailed, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.core.requests import FindPeer, PeerDown, PeerFound, PeerUp, Route, SendFailed
 from macula.engine.notices import AddressFailed, AddressUp
@@ -127,7 +127,7 @@ class Connections(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.dials)))
         dial = self.dials.pop(number)
         if not success:
-            self.take(self.table.peers.dial_failed(DialFailed(number, "no answer"), self.now))
+            self.take(self.table.peers.dial_failed(DialFailed(number, UNREACHABLE, "no answer"), self.now))
             return
         index = next(index for index in PEERS if dial.addresses == (address(index),))
         fresh = fresh or index not in self.links
@@ -200,7 +200,7 @@ class Connections(RuleBasedStateMachine):
         for _ in range(20):
             for number in sorted(self.dials):
                 del self.dials[number]
-                self.take(self.table.peers.dial_failed(DialFailed(number, "the end"), self.now))
+                self.take(self.table.peers.dial_failed(DialFailed(number, UNREACHABLE, "the end"), self.now))
             for token in sorted(self.searches):
                 peer = self.searches.pop(token)
                 self.take(self.table.peers.found(PeerFound(token, peer, None), self.now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from macula.core.effects import Completed
+from macula.core.events import UNREACHABLE
 from macula.engine.notices import AddressFailed, AddressUp
 from macula.engine.readiness import Readiness
 from macula.engine.settings import Bootstrap
@@ -25,7 +26,7 @@ def test_who_waited_in_vain_is_told_the_latest_failures() -> None:
     readiness = Readiness((Bootstrap(address(1)), Bootstrap(address(2))))
     readiness.wait(1, 10.0)
     for number, reason in enumerate(("first", "second", "third")):
-        readiness.attempted(AddressFailed(number, reason))
+        readiness.attempted(AddressFailed(number, UNREACHABLE, reason))
     readiness.attempted(AddressUp(9, node(1)))
     assert readiness.tick(9.9) == []
     (done,) = readiness.tick(10.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from macula.core.mode import Mode
 from macula.engine.self_record import SelfRecord
-from macula.engine.settings import EngineSettings, Mode
+from macula.engine.settings import EngineSettings
 
 from .playbook import REALM, WALL, address, edge, identity, node
 

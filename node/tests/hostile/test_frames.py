@@ -32,7 +32,7 @@ def nested(depth: int) -> bytes:
 
 
 FRAMES: dict[str, tuple[bytes, str]] = {
-    "another version": (b"\x01" + PING[1:], "bad_frame"),
+    "another version": (b"\x01" + PING[1:], "no_common_version"),
     "flags": (PING[:2] + b"\x01" + PING[3:], "bad_frame"),
     "reserved bits": (PING[:3] + b"\x80" + PING[4:], "bad_frame"),
     "one byte too large": (pack_header(Call.TYPE, (1 << 20) - 7), "bad_frame"),

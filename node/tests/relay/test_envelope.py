@@ -10,16 +10,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from macula.core.lanes import Lane
+from macula.core.record import MAX_RECORD
 from macula.errors import ArgumentError, ProtocolError
 from macula.identity import Identity
+from macula.identity.names import MAX_NAME
 from macula.relay import envelope as sealed
 from macula.relay.envelope import DOMAIN, Envelope, Sealable, lane_of, seal, unseal
+from macula.relay.settings import MAX_SEALED, RouteSettings
 from macula.wire import codes, encode
+from macula.wire.header import MAX_FRAME
 from macula.wire.messages import Call, Cancel, Message, Ping, Publish, PublishAck, PubsubRoute, Reply, RpcRoute
+from macula.wire.values import MAX_VALUE
 
 from .mesh import REALM, WALL, call, identity, peer_info
 
 ID = bytes(range(16))
+LONGEST = "x" * MAX_NAME
 MESSAGES: list[Sealable] = [
     call(b"secret arguments"),
     Reply(REALM, bytes(16), b"secret result", "", ""),
@@ -181,3 +187,21 @@ def test_a_message_that_breaks_its_limits_is_an_argument_error() -> None:
     wrong: Message = replace(call(), procedure="")
     with pytest.raises(ArgumentError, match=r"message: field Call\.procedure"):
         seal(identity(0), peer_info(0), peer_info(2), wrong, ID, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Call(LONGEST, bytes(16), LONGEST, bytes(MAX_VALUE), 2**32 - 1),
+        Reply(LONGEST, bytes(16), bytes(MAX_VALUE), "", ""),
+        Publish(LONGEST, LONGEST, bytes(MAX_VALUE), 1, 2**63 - 1, 2**63 - 1, 2**63 - 1),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_any_value_fits_into_an_envelope_to_its_last_hop(message: Sealable) -> None:
+    own, to = peer_info(0), peer_info(2)
+    largest = replace(own, record=replace(own.record, encoded=bytes(MAX_RECORD)))
+    envelope = seal(identity(0), largest, to, message, ID, RouteSettings(max_hops=63).max_hops)
+    assert MAX_SEALED - 1024 < len(envelope.payload) <= MAX_SEALED
+    frame = encode(replace(envelope, hop_count=63, visited=(own.node,) * 64))
+    assert MAX_FRAME - 2048 < len(frame) <= MAX_FRAME

@@ -18,7 +18,7 @@ from macula.core.requests import (
 )
 from macula.relay.envelope import Envelope
 from macula.relay.service import EnvelopeRouter
-from macula.relay.settings import RouteSettings
+from macula.relay.settings import MAX_SEALED, RouteSettings
 from macula.wire import codes
 from macula.wire.messages import Ping, RouteError, RpcRoute
 
@@ -74,7 +74,7 @@ def test_a_peer_cannot_make_this_node_forward_its_own_envelope() -> None:
         (Route(peer_info(DESTINATION), call(), 7), codes.NO_ROUTE),
         (Route(peer_info(SELF), call(), 7), codes.NO_ROUTE),
         (Route(peer_info(OTHER), Ping(1), 7), codes.NO_ROUTE),
-        (Route(peer_info(OTHER), replace(call(), args=bytes((1 << 20) - 4096)), 7), codes.TOO_LARGE),
+        (Route(peer_info(OTHER), replace(call(), args=bytes(MAX_SEALED)), 7), codes.TOO_LARGE),
         (Route(peer_info(OTHER), replace(call(), args=bytes(1 << 20)), 7), codes.NO_ROUTE),
         (Route(replace(peer_info(OTHER), box_public=bytes(32)), call(), 7), codes.NO_ROUTE),
     ],

@@ -240,6 +240,28 @@ def test_a_reply_at_the_deadline_is_too_late() -> None:
     _, call, _ = sent_call(book.call(record(A), timeout=2.0))
     book.now = 2.0
     assert isinstance(failure(book.receive(A, reply(call))), Timeout)
+    assert "call.unexpected_reply" not in [trace.name for trace in book.traces]
+
+
+def test_only_so_many_ended_calls_are_remembered() -> None:
+    book = Playbook(max_ended=2)
+    calls = [sent_call(book.call(record(A)))[1]] + [sent_call(book.give(request()))[1] for _ in range(2)]
+    for call in calls:
+        one(book.receive(A, reply(call)), Completed)
+    for call in calls[1:]:
+        assert book.receive(A, reply(call)) == []
+    assert "call.unexpected_reply" not in [trace.name for trace in book.traces]
+    assert book.receive(A, reply(calls[0])) == []
+    assert book.traces[-1].name == "call.unexpected_reply"
+
+
+def test_a_provider_that_answers_after_the_call_went_on_is_no_stranger() -> None:
+    book = Playbook()
+    first, call, _ = sent_call(book.call(idempotent(A), idempotent(B)))
+    second, again, _ = sent_call(book.feed(down(first)))
+    assert book.receive(first, reply(call)) == []
+    assert "call.unexpected_reply" not in [trace.name for trace in book.traces]
+    one(book.receive(second, reply(again)), Completed)
 
 
 def test_a_call_that_waits_for_its_lookup_times_out_too() -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from macula.engine.notices import refusal
+from macula.identity import NodeId
 from macula.runtime import logs
 from macula.runtime.logs import Limiter, TraceLog
 
@@ -62,6 +64,35 @@ def test_a_limited_line_is_written_once_a_minute_with_what_was_left_out(stream: 
     ]
 
 
+def test_peers_that_come_and_go_in_a_loop_are_logged_a_few_times_a_minute(stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream)
+    now = 0.0
+    trace = TraceLog(lambda: now)
+    for _ in range(30):
+        now += 1.0
+        trace.write("connection.up", {"peer": "a"}, limit="connection.up a")
+        trace.write("connection.down", {"peer": "a"}, limit="connection.down a")
+    trace.write("connection.up", {"peer": "b"}, limit="connection.up b")
+    now += 60.0
+    trace.write("connection.up", {"peer": "a"}, limit="connection.up a")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["level"] for line in lines} == {"info"}
+    told = [(line["event"], line["peer"], line.get("suppressed")) for line in lines]
+    assert told == [
+        *[("connection.up", "a", None), ("connection.down", "a", None)] * 3,
+        ("connection.up", "b", None),
+        ("connection.up", "a", 27),
+    ]
+
+
+def test_a_fault_that_ends_a_connection_is_a_warning(stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream)
+    for code in ("idle", "bad_frame"):
+        effect = refusal("connection.down", NodeId(bytes(32)), code, "")
+        TraceLog().write(effect.name, effect.fields, effect.limit)
+    assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == ["info", "warning"]
+
+
 def test_an_exception_is_one_line(stream: io.StringIO) -> None:
     logs.configure("info", "text", stream)
     try:
@@ -73,15 +104,26 @@ def test_an_exception_is_one_line(stream: io.StringIO) -> None:
     assert "ValueError: broken" in line
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 30)), max_size=60), st.integers(1, 8))
-def test_a_limiter_never_admits_twice_within_its_interval(steps: list[tuple[str, float]], capacity: int) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 30)), max_size=60), st.integers(1, 8), st.integers(1, 3)
+)
+def test_a_limiter_admits_no_more_than_its_lines_within_an_interval(
+    steps: list[tuple[str, float]], capacity: int, lines: int
+) -> None:
     limiter = Limiter(60.0, capacity)
     now = 0.0
-    admitted: dict[str, float] = {}
+    begun: dict[str, float] = {}
+    asked: dict[str, int] = dict.fromkeys("abcdef", 0)
+    told: dict[str, int] = dict.fromkeys("abcdef", 0)
     for key, pause in steps:
         now += pause
-        if limiter.admit(key, now) is not None:
-            if capacity >= 6:
-                assert now - admitted.get(key, float("-inf")) >= 60.0
-            admitted[key] = now
+        suppressed = limiter.admit(key, now, lines)
         assert len(limiter._keys) <= capacity
+        if capacity < 6:
+            continue
+        if now - begun.get(key, float("-inf")) >= 60.0:
+            assert suppressed == max(0, asked[key] - lines)
+            begun[key], asked[key], told[key] = now, 0, 0
+        asked[key] += 1
+        told[key] += suppressed is not None
+        assert told[key] == min(asked[key], lines)

@@ -9,8 +9,9 @@ from typing import Any
 
 from macula.core.commands import Advertise, CallProcedure, PublishEvent, Strategy, Subscribe
 from macula.core.effects import SendMessage, TransportEffect
+from macula.core.mode import Mode
 from macula.core.results import CallResult, PublishResult
-from macula.engine import Bootstrap, EngineSettings, Mode
+from macula.engine import Bootstrap, EngineSettings
 from macula.identity import Identity, NodeId
 from macula.sim import SimNode, World
 from macula.wire import decode_value, encode_value

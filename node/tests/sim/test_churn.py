@@ -7,10 +7,11 @@ import random
 import pytest
 
 from macula.core.commands import Advertise, DhtLookup, Shutdown
+from macula.core.mode import Mode
 from macula.core.record import Kind
 from macula.core.results import LookupResult
 from macula.dht.settings import DhtSettings
-from macula.engine import Bootstrap, EngineSettings, Mode
+from macula.engine import Bootstrap, EngineSettings
 from macula.identity import NodeId
 from macula.sim import SimNode, World
 

@@ -8,7 +8,7 @@ import pytest
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
-from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
+from macula.core.events import UNREACHABLE, DialFailed, Event, MessageReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.errors import ArgumentError
 from macula.identity import Identity, NodeId
@@ -96,13 +96,13 @@ def test_nobody_there_and_somebody_else_there() -> None:
     lab.run(2.99)
     assert lab.events(1) == []
     lab.run(0.02)
-    assert lab.events(1) == [DialFailed(7, "no answer in 3 s")]
+    assert lab.events(1) == [DialFailed(7, UNREACHABLE, "no answer in 3 s")]
     lab.forget()
     lab.dial(1, 2, expected=3)
     lab.run(1.0)
     (failed,) = lab.events(1)
     assert isinstance(failed, DialFailed)
-    assert failed.reason.startswith("bad_identity: ")
+    assert failed.code == "bad_identity"
 
 
 def test_the_first_address_that_somebody_has_is_taken() -> None:
@@ -197,7 +197,7 @@ def test_a_partition_cuts_and_a_healed_one_connects_again() -> None:
     lab.dial(3, 2, dial=8)
     lab.run(16.0)
     assert lab.numbers(2) == [5]
-    assert lab.events(3) == [DialFailed(8, "no answer in 3 s"), PeerLost(node(1), "idle", "partitioned")]
+    assert lab.events(3) == [DialFailed(8, UNREACHABLE, "no answer in 3 s"), PeerLost(node(1), "idle", "partitioned")]
     assert lab.events(1) == [PeerLost(node(3), "idle", "partitioned")]
     lab.forget()
     lab.network.heal()
@@ -211,7 +211,7 @@ def test_a_partition_during_a_handshake_ends_it() -> None:
     lab.dial(1, 2)
     lab.network.partition([node(1)])
     lab.run(1.0)
-    assert lab.events(1) == [DialFailed(7, "no answer")]
+    assert lab.events(1) == [DialFailed(7, UNREACHABLE, "no answer")]
     assert lab.events(2) == []
 
 

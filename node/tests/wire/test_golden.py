@@ -39,7 +39,7 @@ def test_version_1_is_refused_by_name(vector: ancestor.Vector) -> None:
     assert msgpack.unpackb(frame[8:]) == vector.fields
     with pytest.raises(ProtocolError, match=r"version is 1, must be 2") as caught:
         Decoder().feed(frame)
-    assert caught.value.code == codes.BAD_FRAME
+    assert caught.value.code == codes.NO_COMMON_VERSION
 
 
 @pytest.mark.parametrize("shared", SHARED, ids=lambda shared: shared.name)

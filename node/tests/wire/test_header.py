@@ -22,8 +22,6 @@ def test_a_frame_of_one_mebibyte_is_the_limit() -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("01 20 00 00 00000000", "version is 1, must be 2"),
-        ("03 20 00 00 00000000", "version is 3, must be 2"),
         ("02 20 01 00 00000000", "flags 0x1 and reserved 0x0 must be zero"),
         ("02 20 00 80 00000000", "flags 0x0 and reserved 0x80 must be zero"),
         ("02 20 00 00 000ffff9", "length is 1048569, at most 1048568 bytes are allowed"),
@@ -34,3 +32,10 @@ def test_a_wrong_header_is_refused_with_the_reason(header: str, reason: str) -> 
     with pytest.raises(ProtocolError, match=reason) as caught:
         unpack_header(bytes.fromhex(header))
     assert caught.value.code == codes.BAD_FRAME
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 255])
+def test_another_version_is_refused_as_that_whatever_else_is_wrong(version: int) -> None:
+    with pytest.raises(ProtocolError, match=f"version is {version}, must be 2") as caught:
+        unpack_header(bytes([version]) + bytes.fromhex("20 ff ff ffffffff"))
+    assert caught.value.code == codes.NO_COMMON_VERSION

@@ -26,9 +26,7 @@ class BootstrapPeer(NamedTuple):
         node_id, at, place = text.strip().rpartition("@")
         place = place.removeprefix("https://").rstrip("/")
         host, port = _split(place, text)
-        if not _DNS_NAME.match(host):
-            host = _literal(host, text)
-        return cls(host, DEFAULT_PORT if port is None else port, _node_id(node_id, text) if at else None)
+        return cls(_host(host, text), DEFAULT_PORT if port is None else port, _node_id(node_id, text) if at else None)
 
     def __str__(self) -> str:
         place = f"{_bracketed(self.host)}:{self.port}"
@@ -36,16 +34,16 @@ class BootstrapPeer(NamedTuple):
 
 
 class AdvertisedAddress(NamedTuple):
-    """Where others reach this node: an IP literal, and a UDP port unless it is the one the node listens on."""
+    """Where others reach this node: an IP literal or DNS name, and a UDP port unless it is the one listened on."""
 
     host: str
     port: int | None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`ip` or `ip:port` (`[ip]:port` for IPv6). Raises ValueError."""
+        """`host` or `host:port` (`[ip]:port` for IPv6). Raises ValueError."""
         host, port = _split(text.strip(), text)
-        return cls(_literal(host, text), port)
+        return cls(_host(host, text), port)
 
     def __str__(self) -> str:
         return self.host if self.port is None else f"{_bracketed(self.host)}:{self.port}"
@@ -62,11 +60,13 @@ def _split(place: str, text: str) -> tuple[str, int | None]:
     return head.removeprefix("[").removesuffix("]"), int(tail)
 
 
-def _literal(host: str, text: str) -> str:
+def _host(host: str, text: str) -> str:
+    if _DNS_NAME.match(host):
+        return host
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        raise ValueError(f"{text!r} has no valid IP address") from None
+        raise ValueError(f"{text!r} has no valid IP address or DNS name") from None
 
 
 def _node_id(node_id: str, text: str) -> str:

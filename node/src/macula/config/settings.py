@@ -71,7 +71,10 @@ class Settings(BaseSettings):
     advertise: Annotated[
         AddressList,
         About(env=("MACULA_ADVERTISE", "MACULA_HOSTNAME"), default="the addresses of this host's interfaces"),
-        Field(description="Where other nodes reach this one; without a port, the listening one."),
+        Field(
+            description="Where other nodes reach this one; without a port, the listening one. A DNS name is resolved "
+            "when the node starts."
+        ),
     ] = ()
     reachable: Annotated[
         Literal["auto", "yes", "no"],
@@ -133,7 +136,11 @@ class Settings(BaseSettings):
         Field(ge=1, le=100_000, description="Most connections; the least recently used one that is idle makes room."),
     ] = 1000
     reconnect: Annotated[
-        bool, Field(description="Whether to look for the bootstrap nodes again after all of them were lost.")
+        bool,
+        Field(
+            description="Whether to look for a bootstrap node again after its connection was lost, each on its own; "
+            "one that was not reached yet is tried again in any case."
+        ),
     ] = True
     reconnect_interval: Annotated[
         Seconds,
@@ -153,7 +160,7 @@ class Settings(BaseSettings):
         ),
     ] = 0
     dht_k: Annotated[
-        int, Field(ge=1, le=64, description="Nodes in a bucket of the routing table, and holders of each record.")
+        int, Field(ge=1, le=31, description="Nodes in a bucket of the routing table, and holders of each record.")
     ] = 20
     dht_alpha: Annotated[int, Field(ge=1, le=16, description="Nodes that a lookup asks at the same time.")] = 3
     record_ttl: Annotated[
@@ -161,7 +168,7 @@ class Settings(BaseSettings):
         About(unit="s"),
         Field(ge=10, le=86400, description="How long a record of this node lives; it is renewed at half of that."),
     ] = 300
-    max_hops: Annotated[int, Field(ge=1, le=64, description="Most nodes that forward a routed envelope.")] = 10
+    max_hops: Annotated[int, Field(ge=1, le=63, description="Most nodes that forward a routed envelope.")] = 10
     call_timeout: Annotated[
         Seconds, Field(ge=0.001, le=3600, description="The deadline of a call that names none.")
     ] = 5.0
@@ -172,7 +179,12 @@ class Settings(BaseSettings):
     ] = "round_robin"
     max_concurrent_calls: Annotated[
         int,
-        Field(ge=1, le=100_000, description="Calls that this node runs at once; more are refused as busy."),
+        Field(
+            ge=1,
+            le=100_000,
+            description="Calls that this node runs at once, at most half of them for one caller; more are refused as "
+            "busy.",
+        ),
     ] = 1000
     handler_threads: Annotated[
         int, Field(ge=1, le=1024, description="Threads for handlers that are not async functions.")

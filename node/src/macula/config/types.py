@@ -58,7 +58,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=255)]
 IpAddress = Annotated[str, AfterValidator(_ip), About(accepts="an IP address")]
 AddressList = Annotated[
-    tuple[AdvertisedAddress, ...], BeforeValidator(_addresses), About(accepts="comma list of IP or IP:PORT")
+    tuple[AdvertisedAddress, ...], BeforeValidator(_addresses), About(accepts="comma list of HOST or HOST:PORT")
 ]
 PeerList = Annotated[
     tuple[BootstrapPeer, ...],

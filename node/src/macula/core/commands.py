@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -146,13 +145,6 @@ class Shutdown:
     drain: float
 
 
-@dataclass(frozen=True, slots=True)
-class SetAddresses:
-    """The addresses under which this node can be reached have changed (None)."""
-
-    addresses: tuple[Address, ...]
-
-
 Command = (
     Advertise
     | Unadvertise
@@ -169,8 +161,4 @@ Command = (
     | WaitReady
     | Status
     | Shutdown
-    | SetAddresses
 )
-
-CommandMap = Mapping[type[Command], str]
-"""Which service carries out a command."""

@@ -90,8 +90,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Something worth logging or counting. `name` is dotted; fields are plain values; `limit` names what is logged at
-    most once a minute (None: always)."""
+    """Something worth logging or counting. `name` is dotted; fields are plain values; `limit` names what is logged only
+    so often in a minute (None: always): what remote nodes can cause at will."""
 
     name: str
     fields: Mapping[str, object]

@@ -13,6 +13,9 @@ from macula.wire.messages import Message
 if TYPE_CHECKING:
     from macula.core.commands import Command
 
+UNREACHABLE = "unreachable"
+"""Code of DialFailed: nobody answered, or none that could be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -54,9 +57,11 @@ class PeerRefused:
 
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """A Dial ended without a connection."""
+    """A Dial ended without a connection. `code` is wire.codes.BAD_IDENTITY if another node than the expected one
+    answered, else UNREACHABLE: this node's own finding. `reason` may quote what a peer said."""
 
     dial: int
+    code: str
     reason: str
 
 

@@ -28,7 +28,8 @@ class PublishResult:
 
 @dataclass(frozen=True, slots=True)
 class DhtStatistics:
-    """Contacts in the routing table, buckets in use, records kept for others and for this node."""
+    """Contacts in the routing table, buckets in use, keys under which this node keeps records of others or its own
+    (tombstones do not count)."""
 
     nodes: int
     buckets: int

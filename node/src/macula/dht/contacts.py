@@ -15,19 +15,7 @@ from macula.dht.turn import Turn
 from macula.dht.verifier import Verifier
 from macula.errors import ProtocolError
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM, is_name
-
-
-def serves(info: PeerInfo, realm: str) -> bool:
-    """Whether the node takes part in this realm; ANY_REALM is taken part in by all."""
-    return realm in info.realms or ANY_REALM in info.realms or realm == ANY_REALM
-
-
-def common_realm(own: tuple[str, ...], info: PeerInfo) -> str | None:
-    """The realm that frames to this node name when they are about no realm of their own; None if it shares none."""
-    if ANY_REALM in own:
-        return next((realm for realm in info.realms if realm == ANY_REALM or is_name(realm)), None)
-    return next((realm for realm in own if serves(info, realm)), None)
+from macula.identity.realms import common_realm
 
 
 @dataclass(slots=True)
@@ -78,7 +66,7 @@ class Contacts:
             if known and known.info.record is info.record and info.record.expires > turn.wall:
                 if info.reachable:  # the usual case: it was checked before
                     usable.append(info)
-            elif common_realm(self._realms, info) is None:
+            elif common_realm(self._realms, info.realms) is None:
                 refused = f"contact {info.node.short} shares no realm"
             elif not info.record.expires > turn.wall >= info.record.not_before - self._settings.clock_skew:
                 refused = f"record of contact {info.node.short} is not valid now"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from macula.core.effects import Trace
 from macula.core.peer_record import PeerInfo
-from macula.dht.contacts import Contacts, common_realm, serves
+from macula.dht.contacts import Contacts
 from macula.dht.findings import Findings
 from macula.dht.keyspace import Position, position, to_key
 from macula.dht.lookup import Lookup
@@ -19,6 +19,7 @@ from macula.dht.turn import Due, DueTimers, Turn
 from macula.dht.verifier import Verifier
 from macula.errors import ProtocolError
 from macula.identity import NodeId
+from macula.identity.realms import common_realm, serves
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply
 
 Done = Callable[[Turn, "Search"], None]
@@ -119,7 +120,7 @@ class Lookups:
         self._go_on(turn, self._count, search)
 
     def _usable(self, turn: Turn, search: Search, info: PeerInfo) -> bool:
-        in_realm = search.realm is None or serves(info, search.realm)
+        in_realm = search.realm is None or serves(info.realms, search.realm)
         return in_realm and not self._contacts.is_failing(info.node, turn.now)
 
     def _go_on(self, turn: Turn, number: int, search: Search) -> None:
@@ -132,7 +133,7 @@ class Lookups:
             self._end(turn, number, search)
 
     def _ask(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes) -> None:
-        realm = search.realm or common_realm(self._realms, info) or ""
+        realm = search.realm or common_realm(self._realms, info.realms) or ""
         key = to_key(search.target)
 
         def build(request: int) -> FindNode | FindValue:

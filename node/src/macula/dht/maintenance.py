@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 
 from macula.core.peer_record import PeerInfo
-from macula.dht.contacts import common_realm
 from macula.dht.keyspace import BITS, Position, bucket_index, position, random_in_bucket, to_key
 from macula.dht.lookups import Lookups, Search
 from macula.dht.queries import Queries, Reply
 from macula.dht.routing import RoutingTable
 from macula.dht.settings import DhtSettings
 from macula.dht.turn import Due, DueTimers, Turn
+from macula.identity.realms import common_realm
 from macula.wire.messages import FindNode, FindNodeReply
 
 
@@ -93,7 +93,7 @@ class Maintenance:
                 self._table.remove(info.node)
 
         target = to_key(self._position(info.node))
-        realm = common_realm(self._realms, info) or ""
+        realm = common_realm(self._realms, info.realms) or ""
         self._queries.ask(turn, info, lambda request: FindNode(realm, request, target), replied, failed)
 
     def _join(self, turn: Turn) -> None:

@@ -10,7 +10,6 @@ from macula.core.effects import Trace
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record, record_key, sign_record
 from macula.core.requests import RecordStored
-from macula.dht.contacts import serves
 from macula.dht.keyspace import Position, key_position, position
 from macula.dht.lookups import Lookups, Search
 from macula.dht.settings import DhtSettings
@@ -18,6 +17,7 @@ from macula.dht.stores import Stores
 from macula.dht.turn import Due, DueTimers, Turn
 from macula.errors import ArgumentError
 from macula.identity import Identity, NodeId
+from macula.identity.realms import serves
 from macula.wire import codes
 from macula.wire.values import Value
 
@@ -74,8 +74,10 @@ class Publisher:
         self._last_seq = 0
         self._draining = False
 
-    def __len__(self) -> int:
-        return sum(not own.record.is_tombstone for own in self._own.values())
+    @property
+    def live_keys(self) -> set[bytes]:
+        """Keys of the records that are not withdrawn."""
+        return {key for key, own in self._own.items() if not own.record.is_tombstone}
 
     def record(self, key: bytes) -> Record | None:
         """This node's record under a key, which may be a tombstone."""
@@ -155,7 +157,11 @@ class Publisher:
         left = self._settings.handover_records
         for key, own in self._own.items():
             record = own.record
-            if info.node in own.holders or record.is_tombstone or (record.realm and not serves(info, record.realm)):
+            if (
+                info.node in own.holders
+                or record.is_tombstone
+                or (record.realm and not serves(info.realms, record.realm))
+            ):
                 continue
             distance = self._position(info.node) ^ key_position(key)
             if own.radius is None or distance < own.radius:

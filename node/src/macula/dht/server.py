@@ -9,7 +9,6 @@ from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record
 from macula.core.requests import SendTo
-from macula.dht.contacts import serves
 from macula.dht.keyspace import key_position
 from macula.dht.publisher import Publisher
 from macula.dht.routing import RoutingTable
@@ -18,7 +17,7 @@ from macula.dht.storage import Storage
 from macula.dht.turn import Turn
 from macula.dht.verifier import Verifier
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
+from macula.identity.realms import ANY_REALM, serves
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
@@ -108,7 +107,7 @@ class Server:
 
         def accept(info: PeerInfo) -> bool:
             alive = info.record.expires > turn.wall and info.node != peer
-            return alive and (realm == ANY_REALM or serves(info, realm))
+            return alive and (realm == ANY_REALM or serves(info.realms, realm))
 
         closest = self._table.closest(key_position(target), self._settings.k, accept)
         return (*[info.record.encoded for info in closest], self.own_info.record.encoded)

@@ -25,7 +25,7 @@ from macula.core.requests import (
 from macula.core.results import DhtStatistics
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
-from macula.dht.contacts import Contacts, common_realm
+from macula.dht.contacts import Contacts
 from macula.dht.keyspace import position
 from macula.dht.lookups import Lookups
 from macula.dht.maintenance import Maintenance
@@ -40,6 +40,7 @@ from macula.dht.stores import Stores
 from macula.dht.turn import Due, DueKey, DueTimers, Turn
 from macula.dht.verifier import Verifier
 from macula.identity import Identity
+from macula.identity.realms import common_realm
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
@@ -130,7 +131,7 @@ class Dht:
         return DhtStatistics(
             nodes=len(self._table),
             buckets=len(self._table.indices()),
-            stored_keys=len(self._storage) + len(self._publisher),
+            stored_keys=len(self._storage.live_keys | self._publisher.live_keys),
         )
 
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
@@ -239,7 +240,7 @@ class Dht:
     def _heard(self, turn: Turn, info: PeerInfo) -> None:
         """A node is alive; if it serves the DHT, it belongs into the routing table."""
         self._contacts.answered(info.node)
-        if not info.reachable or common_realm(self._realms, info) is None:
+        if not info.reachable or common_realm(self._realms, info.realms) is None:
             self._table.remove(info.node)
             return
         seen = self._table.seen(info, turn.now)

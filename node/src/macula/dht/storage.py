@@ -40,6 +40,11 @@ class Storage:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def live_keys(self) -> set[bytes]:
+        """Keys with at least one record that is not a tombstone."""
+        return {key for key, kept in self._kept.items() if any(not each.record.is_tombstone for each in kept.values())}
+
     def offer(self, encoded: bytes, storer: NodeId, realm: str, wall: float) -> str:
         """Keep a record that `storer` brought in a frame of `realm`, if it may be kept. Returns one of wire.codes.
 

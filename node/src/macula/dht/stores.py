@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Record
-from macula.dht.contacts import common_realm
 from macula.dht.queries import Queries, Reply
 from macula.dht.settings import DhtSettings
 from macula.dht.turn import Due, DueTimers, Turn
 from macula.identity import NodeId
+from macula.identity.realms import common_realm
 from macula.wire import codes
 from macula.wire.messages import Store, StoreReply
 
@@ -69,7 +69,7 @@ class Stores:
         outbox = self._outboxes.pop(node)
         of_realm: dict[str, list[_Item]] = {}
         for item in outbox.items:
-            realm = item.record.realm or common_realm(self._realms, outbox.info) or ""
+            realm = item.record.realm or common_realm(self._realms, outbox.info.realms) or ""
             of_realm.setdefault(realm, []).append(item)
         for realm, items in of_realm.items():
             for start in range(0, len(items), self._settings.store_batch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from macula.core.effects import Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
@@ -36,11 +36,12 @@ class Bootstrapper:
         self._timeout = timeout
         self._rng = rng
         self._timers: Timers[int] = Timers()
+        self._stopped = False
 
     def stop(self) -> None:
         """Dial nobody any more: the node is shutting down."""
         self._timers = Timers()
-        self._settings = replace(self._settings, enabled=False)
+        self._stopped = True
 
     def start(self, now: float) -> None:
         """Dial all of them at the next tick, which is due at once."""
@@ -69,7 +70,7 @@ class Bootstrapper:
             entry.dial = None
             if isinstance(notice, AddressUp):
                 return self._joined(entry, notice.peer)
-            return self._failed(index, entry, notice.reason, now)
+            return self._failed(index, entry, notice, now)
         return []
 
     def peer_down(self, event: PeerDown, now: float) -> list[Action]:
@@ -81,7 +82,7 @@ class Bootstrapper:
             entry.peer = None
             entry.attempts = 0
             actions += [Release(event.peer), self._trace("bootstrap.lost", entry, reason=event.reason)]
-            if self._settings.enabled:
+            if self._settings.enabled and not self._stopped:
                 self._timers.set(index, now + self._rng.uniform(0.1, 0.5) * self._settings.interval)
         return actions
 
@@ -90,20 +91,29 @@ class Bootstrapper:
         entry.peer = peer
         actions: list[Action] = [Hold(peer), self._trace("bootstrap.joined", entry, peer=peer.short)]
         if entry.bootstrap.expected is None:
-            entry.bootstrap = Bootstrap(entry.bootstrap.address, peer)
+            entry.bootstrap = Bootstrap(entry.bootstrap.address, peer, pinned=True)
             actions.append(Pin(entry.bootstrap.address, peer))
         return actions
 
-    def _failed(self, index: int, entry: _Entry, reason: str, now: float) -> list[Action]:
+    def _failed(self, index: int, entry: _Entry, notice: AddressFailed, now: float) -> list[Action]:
         settings = self._settings
-        if (settings.max_attempts and entry.attempts >= settings.max_attempts) or not settings.enabled:
-            return [self._trace("bootstrap.given_up", entry, reason=reason, attempts=entry.attempts)]
+        fields: dict[str, object] = {"reason": notice.reason, **_remedy(entry.bootstrap, notice.code)}
+        if self._stopped or (settings.max_attempts and entry.attempts >= settings.max_attempts):
+            return [self._trace("bootstrap.given_up", entry, attempts=entry.attempts, **fields)]
         delay = min(settings.interval * 2 ** min(entry.attempts - 1, 16), settings.max_interval)
         delay *= self._rng.uniform(0.5, 1.5)
         self._timers.set(index, now + delay)
-        hint = {"remedy": f"macula pins forget {entry.bootstrap.address}"} if codes.BAD_IDENTITY in reason else {}
-        return [self._trace("bootstrap.failed", entry, reason=reason, next_in=round(delay, 1), **hint)]
+        return [self._trace("bootstrap.failed", entry, next_in=round(delay, 1), **fields)]
 
     @staticmethod
     def _trace(name: str, entry: _Entry, **fields: object) -> Trace:
         return Trace(name, {"address": str(entry.bootstrap.address), **fields})
+
+
+def _remedy(bootstrap: Bootstrap, code: str) -> dict[str, str]:
+    """What a person can do about a failure, if anything."""
+    if code != codes.BAD_IDENTITY:
+        return {}
+    if bootstrap.pinned:
+        return {"remedy": f"macula pins forget {bootstrap.address}", "pinned_in": "pins.json in the data directory"}
+    return {"remedy": "the setting bootstrap or relays names another node id"}

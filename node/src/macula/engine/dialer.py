@@ -9,6 +9,7 @@ from cachetools import LRUCache
 
 from macula.core.address import Address
 from macula.core.effects import Dial, Trace
+from macula.core.events import DialFailed
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import FindPeer, Route, SendFailed, SendTo
 from macula.engine.send_queue import SendQueue
@@ -87,12 +88,16 @@ class Dialer:
         """The transport connected for this dial; hello is still to come."""
         self._take(dial)
 
-    def dial_failed(self, dial: int, reason: str, now: float) -> list[Outcome]:
+    def dial_failed(self, event: DialFailed, now: float) -> list[Outcome]:
         """The transport could not connect."""
-        attempt = self._take(dial)
+        attempt = self._take(event.dial)
         if attempt is None:
             return []
-        return [*_wrong_identity(attempt.peer, reason), *self._search(attempt, now, reason)]
+        outcomes = self._search(attempt, now, event.reason)
+        if event.code != codes.BAD_IDENTITY:
+            return outcomes
+        fields = {"peer": attempt.peer.short, "reason": event.reason}
+        return [Trace("dial.wrong_identity", fields, limit=f"dial {attempt.peer}"), *outcomes]
 
     def refused(self, peer: NodeId, reason: str, now: float) -> list[Outcome]:
         """A connection to the peer was lost before its hello was accepted."""
@@ -149,12 +154,6 @@ class Dialer:
         if info is not None and isinstance(request.message, _ROUTABLE):
             return [Route(info, request.message, request.token)]
         return _failed(request, DISCONNECTED, reason)
-
-
-def _wrong_identity(peer: NodeId, reason: str) -> list[Outcome]:
-    if codes.BAD_IDENTITY not in reason:
-        return []
-    return [Trace("dial.wrong_identity", {"peer": peer.short, "reason": reason}, limit=f"dial {peer}")]
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:

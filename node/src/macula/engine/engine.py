@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from itertools import count
+from typing import assert_never
 
 from macula.core import commands as cmd
 from macula.core import requests as req
@@ -152,6 +153,8 @@ class Engine:
                 self._work.extend(self._peers.dial_failed(event, now))
             case PeerSuspect():
                 self._work.extend(self._peers.suspect(event))
+            case _:
+                assert_never(event)
         return self._finish()
 
     def next_deadline(self) -> float | None:
@@ -229,7 +232,7 @@ class Engine:
         match event:
             case req.PeerUp(peer, _, info, inbound):
                 fields = {"peer": peer.short, "name": info.name, "mode": info.mode, "inbound": inbound}
-                self._effects.append(Trace("connection.up", fields))
+                self._effects.append(Trace("connection.up", fields, limit=f"connection.up {peer}"))
             case req.PeerDown(peer, code, reason):
                 self._effects.append(refusal("connection.down", peer, code, reason))
                 self._work.extend(self._bootstrapper.peer_down(event, self._now))
@@ -287,9 +290,6 @@ class Engine:
                     self._readiness.wait(id_, self._now + timeout)
                 case cmd.Status():
                     self._effects.append(Completed(id_, self._status()))
-                case cmd.SetAddresses(addresses):
-                    self._work.append(self._own.set_addresses(addresses, self._now, self._wall))
-                    self._effects.append(Completed(id_))
                 case cmd.SendRaw() | cmd.RequestRaw():
                     self._work.extend(self._connector.start(id_, command, self._peers, self._now))
                 case cmd.Shutdown(drain):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from macula.core.peer_record import PeerInfo, open_peer
 from macula.errors import ProtocolError
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
+from macula.identity.realms import common_realm, serves
 from macula.wire import codes
 from macula.wire.header import VERSION
 from macula.wire.messages import Hello
@@ -32,14 +32,9 @@ def check_hello(peer: NodeId, hello: Hello, realms: tuple[str, ...], wall: float
         raise ProtocolError(codes.EXPIRED, "hello's record is not valid now; check both nodes' clocks")
     if info.realms != hello.realms:
         raise ProtocolError(codes.BAD_MESSAGE, "hello's realms differ from those of its record")
-    if not common_realm(hello.realms, realms):
+    if common_realm(realms, hello.realms) is None:
         raise ProtocolError(codes.NO_COMMON_REALM, f"serves {', '.join(hello.realms)}, this node {', '.join(realms)}")
     return info
-
-
-def common_realm(theirs: tuple[str, ...], ours: tuple[str, ...]) -> bool:
-    """Whether two nodes have anything to say to each other."""
-    return ANY_REALM in theirs or ANY_REALM in ours or any(realm in ours for realm in theirs)
 
 
 def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
@@ -48,5 +43,5 @@ def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...])
     if realm is None:
         return
     for side, realms in (("its sender", theirs), ("this node", ours)):
-        if realm not in realms and ANY_REALM not in realms:
+        if not serves(realms, realm):
             raise ProtocolError(codes.WRONG_REALM, f"frame of realm {realm}, which {side} does not serve")

@@ -22,6 +22,8 @@ class AddressFailed:
     """The attempt `dial` led to nobody, or to one that was refused."""
 
     dial: int
+    code: str
+    """As of core.events.DialFailed: this node's own finding, whatever the peer said."""
     reason: str
 
 
@@ -30,9 +32,14 @@ Notice = AddressUp | AddressFailed
 _ORDINARY = frozenset({codes.GOING_AWAY, codes.IDLE, codes.EVICTED, codes.DUPLICATE, "lost"})
 
 
+def is_ordinary(code: str) -> bool:
+    """Whether connections end so without anybody having done wrong."""
+    return code in _ORDINARY
+
+
 def refusal(name: str, who: NodeId | str, code: str, reason: str) -> Trace:
-    """Why a connection ended. Whatever is not ordinary counts against the other side: of all those, one is logged for
-    each peer and minute."""
+    """Why a connection ended. Whatever is not ordinary counts against the other side; all of that has one limit for
+    each peer."""
     peer = who.short if isinstance(who, NodeId) else who
-    limit = None if code in _ORDINARY else f"refused {who}"
+    limit = f"{name} {who}" if is_ordinary(code) else f"refused {who}"
     return Trace(name, {"peer": peer, "code": code, "reason": reason}, limit)

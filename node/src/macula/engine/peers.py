@@ -8,7 +8,16 @@ from enum import Enum, auto
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
-from macula.core.events import DialFailed, MessageReceived, PeerConnected, PeerLost, PeerSuspect, SendBlocked, SendReady
+from macula.core.events import (
+    UNREACHABLE,
+    DialFailed,
+    MessageReceived,
+    PeerConnected,
+    PeerLost,
+    PeerSuspect,
+    SendBlocked,
+    SendReady,
+)
 from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import (
@@ -27,7 +36,7 @@ from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.engine.dialer import DISCONNECTED, Dialer
 from macula.engine.hello import check_hello, check_realm, make_hello
-from macula.engine.notices import AddressFailed, AddressUp, Notice, refusal
+from macula.engine.notices import AddressFailed, AddressUp, Notice, is_ordinary, refusal
 from macula.engine.pool import ConnectionPool
 from macula.engine.self_record import SelfRecord
 from macula.engine.send_queue import SendQueue
@@ -153,9 +162,10 @@ class PeerTable:
         if peer.state is _State.UP:
             return self._down(event.peer, peer, event.code, event.reason)
         reason = f"{event.code}: {event.reason}"
-        trace = refusal("connection.failed", event.peer, event.code, event.reason)
-        outcomes: list[Outcome] = [trace] if peer.state is _State.GREETING and trace.limit else []
-        outcomes += [self._notice(dial, reason) for dial in peer.dials]
+        outcomes: list[Outcome] = []
+        if peer.state is _State.GREETING and not is_ordinary(event.code):
+            outcomes.append(refusal("connection.failed", event.peer, event.code, event.reason))
+        outcomes += [self._address_failed(dial, UNREACHABLE, reason) for dial in peer.dials]
         outcomes += self._dialer.refused(event.peer, reason, now)
         for request in peer.waiting.take():
             outcomes += self._dialer.send(request, now)
@@ -164,8 +174,8 @@ class PeerTable:
     def dial_failed(self, event: DialFailed, now: float) -> list[Outcome]:
         """Nobody answered, or the wrong one."""
         if event.dial in self._address_dials:
-            return [self._notice(event.dial, event.reason)]
-        return list(self._dialer.dial_failed(event.dial, event.reason, now))
+            return [self._address_failed(event.dial, event.code, event.reason)]
+        return list(self._dialer.dial_failed(event, now))
 
     def found(self, event: PeerFound, now: float) -> list[Outcome]:
         """The DHT answered a search for a peer."""
@@ -270,7 +280,7 @@ class PeerTable:
         peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound)]
-        outcomes += [self._notice(dial, None, event.peer) for dial in peer.dials]
+        outcomes += [self._address_up(dial, event.peer) for dial in peer.dials]
         peer.dials.clear()
         return outcomes + [outcome for request in waiting for outcome in self._transmit(peer, request)]
 
@@ -306,18 +316,22 @@ class PeerTable:
         if event.dial is None or event.dial not in self._address_dials:
             return []
         if peer.state is _State.UP:
-            return [self._notice(event.dial, None, event.peer)]
+            return [self._address_up(event.dial, event.peer)]
         peer.dials.append(event.dial)
         return []
 
     def _failed_dial(self, dial: int | None) -> list[Outcome]:
         if dial is None or dial not in self._address_dials:
             return []
-        return [self._notice(dial, "the address is this node's own")]
+        return [self._address_failed(dial, UNREACHABLE, "the address is this node's own")]
 
-    def _notice(self, dial: int, reason: str | None, peer: NodeId | None = None) -> Notice:
+    def _address_up(self, dial: int, peer: NodeId) -> AddressUp:
         self._address_dials.discard(dial)
-        return AddressUp(dial, peer) if peer is not None else AddressFailed(dial, reason or "")
+        return AddressUp(dial, peer)
+
+    def _address_failed(self, dial: int, code: str, reason: str) -> AddressFailed:
+        self._address_dials.discard(dial)
+        return AddressFailed(dial, code, reason)
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:

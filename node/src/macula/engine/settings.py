@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from macula.core.address import Address
+from macula.core.mode import FORWARDING_MODES, Mode
 from macula.dht.settings import DhtSettings
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
+from macula.identity.realms import ANY_REALM
 from macula.pubsub.settings import PubSubSettings
 from macula.relay.settings import RouteSettings
 from macula.rpc.settings import RpcSettings
-
-
-class Mode(StrEnum):
-    """What a node is for."""
-
-    BOOTSTRAP = "bootstrap"
-    """Has a known address, serves the DHT to every realm and is where others enter."""
-    GATEWAY = "gateway"
-    """Public; serves the DHT to every realm and forwards routed envelopes."""
-    EDGE = "edge"
-    """Runs the services of one realm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +20,8 @@ class Bootstrap:
 
     address: Address
     expected: NodeId | None = None
+    pinned: bool = False
+    """Whether `expected` is who answered there before, and not who the configuration names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +50,10 @@ class PoolSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReconnectSettings:
-    """How a lost bootstrap is sought."""
+    """How a bootstrap is sought."""
 
     enabled: bool = True
+    """Whether one that was lost is sought again; one that was not reached yet is sought in any case."""
     interval: float = 5.0
     """Seconds before the second attempt; doubled at each one up to `max_interval`, times 0.5 to 1.5."""
     max_interval: float = 60.0
@@ -97,4 +89,4 @@ class EngineSettings:
     @property
     def forwards(self) -> bool:
         """Whether this node passes on envelopes of others."""
-        return self.mode is not Mode.EDGE
+        return self.mode in FORWARDING_MODES

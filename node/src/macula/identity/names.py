@@ -9,7 +9,6 @@ from macula.errors import ArgumentError
 MAX_NAME = 255
 MAX_SEGMENTS = 16
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
-ANY_REALM = "*"
 
 
 def check_name(field: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Bounded memory and bounded rates."""
+"""Bounded memory."""
 
 from __future__ import annotations
 
@@ -40,22 +40,3 @@ class Recent(Generic[K, V]):
 
     def _is_old(self, since: float, now: float) -> bool:
         return now - since > self._age
-
-
-class TokenBucket:
-    """`burst` units at once, and `rate` units per second in the long run."""
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._level = burst
-        self._at = now
-
-    def take(self, amount: float, now: float) -> bool:
-        """Whether `amount` units may pass now; if so they are used up."""
-        self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
-        if amount > self._level:
-            return False
-        self._level -= amount
-        return True

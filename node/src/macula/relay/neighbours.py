@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macula.core.mode import FORWARDING_MODES
 from macula.core.requests import PeerUp
+from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
-from macula.identity.names import ANY_REALM
-from macula.relay.bounds import TokenBucket
+from macula.identity.realms import serves
 from macula.relay.settings import RouteSettings
-
-_FORWARDING_MODES = ("bootstrap", "gateway")
-
-
-def serves(realms: tuple[str, ...], realm: str) -> bool:
-    """Whether a node with these realms accepts frames of `realm`."""
-    return realm in realms or ANY_REALM in realms
 
 
 @dataclass(slots=True)
@@ -41,7 +35,7 @@ class Neighbours:
         self._peers[up.peer] = _Neighbour(
             up.peer.position,
             up.hello.realms,
-            up.info.mode in _FORWARDING_MODES,
+            up.info.mode in FORWARDING_MODES,
             TokenBucket(settings.rate, settings.burst, now),
             TokenBucket(settings.byte_rate, settings.byte_burst, now),
         )

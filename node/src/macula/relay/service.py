@@ -40,9 +40,10 @@ from macula.core.requests import (
 from macula.core.service import Action, ServiceEvent
 from macula.errors import MeshError, ProtocolError
 from macula.identity import Identity, NodeId
+from macula.identity.realms import serves
 from macula.relay.bounds import Recent
 from macula.relay.envelope import Envelope, Sealable, lane_of, seal, unseal
-from macula.relay.neighbours import Neighbours, serves
+from macula.relay.neighbours import Neighbours
 from macula.relay.settings import RouteSettings
 from macula.wire import codes
 from macula.wire.messages import PubsubRoute, RouteError, RpcRoute

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from macula.errors import ConfigError
-from macula.wire.values import MAX_VALUE
+from macula.wire.header import MAX_FRAME
+
+MAX_SEALED = MAX_FRAME - 4096
+"""Most bytes of a sealed payload: a frame less room for the longest header fields of an envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +17,8 @@ class RouteSettings:
 
     max_hops: int = 10
     """How often an envelope may be forwarded, 0 to 63; see relay.service for what a hop is."""
-    max_payload: int = MAX_VALUE
-    """Most bytes of a sealed payload; sealing adds about 700 bytes to the message."""
+    max_payload: int = MAX_SEALED
+    """Most bytes of a sealed payload; sealing adds about 700 bytes to the message, and 1200 at most."""
     rate: float = 500.0
     """Envelopes per second taken from one peer, in the long run."""
     burst: float = 1000.0
@@ -33,9 +36,8 @@ class RouteSettings:
         # At most 63, because the list of visited nodes, with the source, has at most 64 elements.
         if not 0 <= self.max_hops <= 63:
             raise ConfigError("max_hops", f"must be 0 to 63, is {self.max_hops}")
-        # At most MAX_VALUE, because a frame must hold the payload and the longest header fields.
-        if not 1 <= self.max_payload <= MAX_VALUE:
-            raise ConfigError("max_payload", f"must be 1 to {MAX_VALUE} bytes, is {self.max_payload}")
+        if not 1 <= self.max_payload <= MAX_SEALED:
+            raise ConfigError("max_payload", f"must be 1 to {MAX_SEALED} bytes, is {self.max_payload}")
         for field in ("rate", "burst", "byte_rate", "byte_burst", "remembered", "memory"):
             if getattr(self, field) <= 0:
                 raise ConfigError(field, f"must be above 0, is {getattr(self, field)}")

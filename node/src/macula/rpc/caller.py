@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from macula.core.commands import CallProcedure
 from macula.core.effects import Completed, Trace
 from macula.core.events import PeerSuspect
@@ -84,6 +86,7 @@ class Caller:
         self._timers: Timers[int] = Timers()
         self._calls: dict[int, _Call] = {}
         self._by_id: dict[bytes, _Call] = {}
+        self._ended: LRUCache[bytes, None] = LRUCache(settings.max_ended)
         self._by_token: dict[int, _Call] = {}
         self._waiting: dict[int, _Call] = {}
 
@@ -144,6 +147,9 @@ class Caller:
     def replied(self, event: Received, reply: Reply, now: float) -> list[Action]:
         """A provider answered, or somebody who was not asked."""
         call = self._by_id.get(reply.call_id)
+        if reply.call_id in self._ended or (call and call.provider != event.peer and event.peer in call.tried):
+            # The answer was on its way while the call timed out, was cancelled or went on to another provider.
+            return []
         if call is None or call.provider != event.peer:
             fields = {"peer": event.peer.short, "call": reply.call_id.hex()}
             return [Trace("call.unexpected_reply", fields, limit=f"call.unexpected_reply {event.peer}")]
@@ -259,6 +265,7 @@ class Caller:
         self._timers.cancel(call.command)
         self._waiting.pop(call.command, None)
         del self._calls[call.command], self._by_id[call.call_id]
+        self._ended[call.call_id] = None
         ended = [*self._end_attempt(call), Trace("call.stop", fields)]
         if isinstance(outcome, CallError):
             return [*ended, Completed(call.command, error=outcome)]

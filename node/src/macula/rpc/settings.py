@@ -15,6 +15,8 @@ class RpcSettings:
 
     max_calls: int = 10_000
     """Calls of this node in flight at once; more are refused as Busy."""
+    max_ended: int = 4096
+    """Ended calls of this node that are remembered, so that an answer on its way is not taken for a stranger's."""
     max_timeout: float = 3600.0
     """Longest time of a call in seconds, at most 1,000,000: the caller is refused more, a provider grants no more."""
     max_procedures: int = 1024

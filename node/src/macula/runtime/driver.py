@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from macula.core.address import Address
 from macula.core.commands import CallProcedure, CancelCall, Command, Shutdown
@@ -132,6 +132,8 @@ class Driver:
                     self._trace(effect.name, effect.fields, effect.limit)
                 case Pin(address, peer):
                     self._pin(address, peer)
+                case _:
+                    assert_never(effect)
         self._arm()
 
     def _arm(self) -> None:

@@ -11,33 +11,38 @@ from typing import Any, TextIO
 
 ROOT = "macula"
 LIMIT_INTERVAL = 60.0
-"""Seconds between two lines of the same limit."""
+"""Seconds in which a limit admits one line, or a few."""
 MAX_LIMITS = 4096
 """Limits that are remembered; a flood of new ones makes the oldest forgotten, never the memory grow."""
 
 QUIET = ("call.", "publish.stop", "subscribe.stop", "dht.")
-"""Traces of everyday work, logged at level debug. Limited ones are what others did wrong: level warning."""
+"""Traces of everyday work, logged at level debug."""
+COMINGS_AND_GOINGS = "connection."
+"""Limits that begin so are of peers that come and go: level info. All others are of what somebody did wrong: level
+warning, one line in each interval."""
+COMINGS_LINES = 3
+"""Lines of one such limit in each interval: a peer that restarts is logged in full, one that does so in a loop not."""
 
 
 class Limiter:
-    """At most one line per key and interval."""
+    """At most so many lines per key in each interval; the first line begins it."""
 
     def __init__(self, interval: float = LIMIT_INTERVAL, capacity: int = MAX_LIMITS) -> None:
         self._interval = interval
         self._capacity = capacity
         self._keys: dict[str, tuple[float, int]] = {}
 
-    def admit(self, key: str, now: float) -> int | None:
+    def admit(self, key: str, now: float, lines: int = 1) -> int | None:
         """None: suppress the line. Else write it; so many were suppressed since the last one."""
-        since, suppressed = self._keys.get(key, (float("-inf"), 0))
+        since, asked = self._keys.get(key, (float("-inf"), 0))
         if now - since < self._interval:
-            self._keys[key] = (since, suppressed + 1)
-            return None
+            self._keys[key] = (since, asked + 1)
+            return 0 if asked < lines else None
         self._keys.pop(key, None)
         if len(self._keys) >= self._capacity:
             del self._keys[next(iter(self._keys))]
-        self._keys[key] = (now, 0)
-        return suppressed
+        self._keys[key] = (now, 1)
+        return max(0, asked - lines)
 
 
 class TraceLog:
@@ -49,17 +54,16 @@ class TraceLog:
         self._log = logging.getLogger(f"{ROOT}.trace")
 
     def write(self, name: str, fields: Mapping[str, object], limit: str | None = None) -> None:
-        """Write a line, unless one with the same limit was written within the last minute."""
-        level = logging.WARNING if limit else logging.DEBUG if name.startswith(QUIET) else logging.INFO
+        """Write a line, unless its limit is used up."""
+        coming = limit is not None and limit.startswith(COMINGS_AND_GOINGS)
+        level = logging.DEBUG if name.startswith(QUIET) else logging.INFO
+        if limit and not coming:
+            level = logging.WARNING
         if not self._log.isEnabledFor(level):
             return
-        suppressed = self._limiter.admit(limit, self._clock()) if limit else 0
+        suppressed = self._limiter.admit(limit, self._clock(), COMINGS_LINES if coming else 1) if limit else 0
         if suppressed is not None:
             log_event(self._log, level, name, {**fields, "suppressed": suppressed} if suppressed else fields)
-
-
-log_trace = TraceLog().write
-"""The process's TraceLog: the nodes of one process share its log, and so its limits."""
 
 
 def log_event(log: logging.Logger, level: int, name: str, fields: Mapping[str, object]) -> None:

@@ -204,7 +204,7 @@ class Mesh:
         return {"nodes": stats.nodes, "buckets": stats.buckets, "stored_keys": stats.stored_keys}
 
     async def dht_lookup(self, name: str, kind: str = "rpc") -> list[dict[str, Any]]:
-        """The nodes that stand under a name: `node_id`, `address`, `name` of each; kind is rpc, topic or peer."""
+        """The nodes that stand under a name: `node_id`, `name`, `addresses` of each; kind is rpc, topic or peer."""
         found: list[dict[str, Any]] = (await self.dht_details(name, kind))["found"]
         return found
 
@@ -214,7 +214,7 @@ class Mesh:
             raise ArgumentError("kind", f"must be one of {', '.join(Kind)}, is {kind!r}")
         realm = "" if kind == Kind.PEER else self.realm
         result: LookupResult = await self._driver.ask(cmd.DhtLookup(realm, Kind(kind), name))
-        found = [await self._reporter.record(record) for record in result.records]
+        found = await self._reporter.records(result.records)
         return {
             "name": name,
             "key": result.key.hex(),

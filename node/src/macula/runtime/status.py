@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +18,9 @@ from macula.engine import EngineSettings
 from macula.errors import ProtocolError
 from macula.identity import NodeId
 from macula.runtime.transport import PathStatus, Transport
+
+_LOOKUPS = 16
+"""Peer records that are looked up at a time."""
 
 FindPeer = Callable[[NodeId], Awaitable[LookupResult]]
 
@@ -62,9 +66,25 @@ class StatusReporter:
             "subscriptions": list(status.subscriptions),
         }
 
-    async def record(self, record: Record) -> dict[str, Any]:
-        """One found record, with the address from its node's peer record."""
-        address, name, mode = "", "", ""
+    async def records(self, records: Sequence[Record]) -> list[dict[str, Any]]:
+        """Found records, with name and addresses from their nodes' peer records, of which a few are looked up at a
+        time."""
+        turns = asyncio.Semaphore(_LOOKUPS)
+
+        async def one(record: Record) -> dict[str, Any]:
+            async with turns:
+                return await self._record(record)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(record)) for record in records]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _record(self, record: Record) -> dict[str, Any]:
+        addresses: list[str] = []
+        name, mode = "", ""
         if record.kind is Kind.PEER:
             records: tuple[Record, ...] = (record,)
         else:
@@ -74,13 +94,14 @@ class StatusReporter:
                 info = read_peer(candidate)
             except ProtocolError:
                 continue
-            address, name, mode = ", ".join(map(str, info.addresses)), info.name, info.mode
+            addresses, name, mode = [str(address) for address in info.addresses], info.name, info.mode
         return {
             "node_id": str(record.node),
             "short_id": record.node.short,
             "name": name,
             "mode": mode,
-            "address": address,
+            "address": addresses[0] if addresses else "",
+            "addresses": addresses,
             "seq": record.seq,
             "expires": record.expires,
         }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, PauseReading, SendMessage, TransportEffect
-from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
+from macula.core.events import UNREACHABLE, DialFailed, Event, MessageReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.identity import NodeId
 from macula.sim.clock import Clock
@@ -88,15 +89,17 @@ class Network:
             case PauseReading():
                 # Messages are taken one at a time here, so there is no window to close.
                 pass
+            case _:
+                assert_never(effect)
 
     def _dial(self, source: NodeId, dial: Dial) -> None:
         target = next((self._by_address[a] for a in dial.addresses if a in self._by_address), None)
         if target is None or not self._joined(source, target):
-            self._tell(source, DialFailed(dial.dial, f"no answer in {dial.timeout:g} s"), dial.timeout)
+            self._tell(source, DialFailed(dial.dial, UNREACHABLE, f"no answer in {dial.timeout:g} s"), dial.timeout)
             return
         if dial.expected is not None and dial.expected != target:
-            reason = f"{codes.BAD_IDENTITY}: expected {dial.expected.short}, found {target.short}"
-            self._tell(source, DialFailed(dial.dial, reason), 2 * self._delay())
+            reason = f"expected {dial.expected.short}, found {target.short}"
+            self._tell(source, DialFailed(dial.dial, codes.BAD_IDENTITY, reason), 2 * self._delay())
             return
         host = self._hosts[source]
         self._clock.at(self._clock.now + 2 * self._delay(), lambda: self._established(host, target, dial))
@@ -106,7 +109,7 @@ class Network:
         if self._hosts.get(source) is not host:
             return
         if target not in self._hosts or not self._joined(source, target):
-            self._tell(source, DialFailed(dial.dial, "no answer"), 0.0)
+            self._tell(source, DialFailed(dial.dial, UNREACHABLE, "no answer"), 0.0)
             return
         fresh = (source, target) not in self._links
         if fresh:

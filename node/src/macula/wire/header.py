@@ -33,7 +33,7 @@ def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Head
     """The header at `offset`. Raises ProtocolError before anything of the announced length is allocated."""
     version, type_, flags, reserved, length = _LAYOUT.unpack_from(data, offset)
     if version != VERSION:
-        raise ProtocolError(codes.BAD_FRAME, f"version is {version}, must be {VERSION}")
+        raise ProtocolError(codes.NO_COMMON_VERSION, f"version is {version}, must be {VERSION}")
     if flags or reserved:
         raise ProtocolError(codes.BAD_FRAME, f"flags {flags:#x} and reserved {reserved:#x} must be zero")
     if length > MAX_PAYLOAD:

@@ -11,9 +11,12 @@ import msgpack
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.wire import codes
+from macula.wire.header import MAX_FRAME
 
-MAX_VALUE = (1 << 20) - 4096
-"""Most bytes of an encoded value: a frame less room for its other fields."""
+MAX_VALUE = MAX_FRAME - 6144
+"""Most bytes of an encoded value, so that the message it is in also fits into a sealed envelope of one frame: at most
+640 bytes are the message's other fields, 1200 the source's record, signature and seal, 2700 the envelope's fields with
+64 visited nodes."""
 MAX_DEPTH = 32
 
 Value = Any

@@ -120,13 +120,14 @@ class Network:
         self._fly(data, source, target)
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Let virtual time pass, or stop as soon as `until` holds."""
+        """Let virtual time pass, or stop as soon as `until` holds, which may also send: it is asked after each event."""
         end = self.now + seconds
         turns = 0
         while True:
             self._flush()
             if until():
                 return
+            self._flush()
             next_at = min(self._deadlines(), default=None)
             if next_at is None or next_at > end:
                 self.now = end

@@ -14,10 +14,10 @@ from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_configuration
 
 CONNECTION = {
-    "_close_event", "_configuration", "_initialize", "_is_client", "_local_max_data", "_local_max_streams_bidi",
-    "_local_max_streams_uni", "_loss", "_max_datagram_size", "_on_connection_limit_delivery",
-    "_on_max_stream_data_delivery", "_payload_received", "_state", "_streams", "_write_connection_limits",
-    "_write_stream_limits",
+    "_close_event", "_configuration", "_cryptos", "_flush_builder", "_initialize", "_is_client", "_local_max_data",
+    "_local_max_streams_bidi", "_local_max_streams_uni", "_loss", "_max_datagram_size", "_network_paths",
+    "_on_connection_limit_delivery", "_on_max_stream_data_delivery", "_packet_number", "_payload_received", "_peer_cid",
+    "_spaces", "_state", "_streams", "_write_connection_limits", "_write_stream_limits",
 }  # fmt: skip
 LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt_min", "_rtt_smoothed"}
 TLS = {"_peer_certificate", "_request_client_certificate", "_signature_algorithms"}
@@ -37,6 +37,8 @@ def connection() -> TunedConnection:
     [
         (lambda quic: quic, CONNECTION),
         (lambda quic: quic._loss, LOSS | {"spaces", "congestion_window"}),
+        (lambda quic: quic._loss._pacer, {"_max_datagram_size"}),
+        (lambda quic: quic.congestion, {"_max_datagram_size", "bytes_in_flight"}),
         (lambda quic: quic.tls, TLS),
         (lambda quic: quic._get_or_create_stream_for_send(2).sender, SENDER),
         (lambda quic: quic._get_or_create_stream_for_send(2), {"max_stream_data_local", "max_stream_data_local_sent"}),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from aioquic.quic.packet import QuicHeader, QuicPacketType, encode_quic_retry, encode_quic_version_negotiation
 from aioquic.quic.retry import QuicRetryTokenHandler
+from cachetools import LRUCache
 
 from macula.core.address import Address
+from macula.core.token_bucket import TokenBucket
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.tuned import CID_LENGTH, VERSIONS
 
@@ -30,26 +31,22 @@ class PrefixLimiter:
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
-        self._burst = float(burst)
-        self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        self._burst = burst
+        self._buckets: LRUCache[bytes, TokenBucket] = LRUCache(MAX_PREFIXES)
 
     def take(self, host: str, now: float) -> bool:
         """Whether one more handshake may start."""
         prefix = prefix_of(host)
-        tokens, since = self._buckets.pop(prefix, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - since) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[prefix] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > MAX_PREFIXES:
-            self._buckets.popitem(last=False)
-        return allowed
+        bucket = self._buckets.get(prefix)
+        if bucket is None:
+            bucket = self._buckets[prefix] = TokenBucket(self._rate, self._burst, now)
+        return bucket.take(1, now)
 
     def give_back(self, host: str) -> None:
         """A handshake was completed: it is not held against its network."""
-        prefix = prefix_of(host)
-        if prefix in self._buckets:
-            tokens, since = self._buckets[prefix]
-            self._buckets[prefix] = (min(self._burst, tokens + 1), since)
+        bucket = self._buckets.get(prefix_of(host))
+        if bucket is not None:
+            bucket.give_back(1)
 
 
 @dataclass(frozen=True, slots=True)

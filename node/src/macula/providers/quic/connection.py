@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
 from enum import Enum, auto
 
 from aioquic.quic import events as quic_events
@@ -15,12 +15,18 @@ from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
 from macula.providers.quic.lanes import CONTINUES, InboundLanes, Outbound
+from macula.providers.quic.mtu import PathMtu
+from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
 from macula.providers.quic.path import Path
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
-from macula.wire import Decoded, codes
+from macula.wire import codes
 
 _ROUNDING = 1e-6
+_BLACK_HOLE = 2
+"""Rounds without a large packet after which datagrams shrink: one less than make a peer suspect."""
+_SETTLING_TIME = 0.1
+"""Seconds from the handshake to the first probe of the path's MTU."""
 
 
 class State(Enum):
@@ -37,68 +43,17 @@ class State(Enum):
     OVER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """The handshake is complete and the peer's identity known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The peer opened a lane."""
-
-    lane: Lane
-
-
-@dataclass(frozen=True, slots=True)
-class Got:
-    """A message came."""
-
-    lane: Lane
-    decoded: Decoded
-
-
-@dataclass(frozen=True, slots=True)
-class LaneEnded:
-    """The peer ended a lane, to go on with it on another connection."""
-
-    lane: Lane
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """A lane is blocked, or takes messages again."""
-
-    lane: Lane
-    blocked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """The peer became suspect, or is no longer."""
-
-    suspect: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """Lanes are held back for another connection, and have been for the lame duck time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The connection is over."""
-
-    closing: Closing
-
-
-Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Overdue | Ended
-
-
 class Connection:
     """Call `flush` after every other call, then read `take_notes` and `deadline`. Never raises on what a peer did."""
 
     def __init__(
-        self, number: int, quic: TunedConnection, path: Path, settings: QuicSettings, handshake_at: float
+        self,
+        number: int,
+        quic: TunedConnection,
+        path: Path,
+        settings: QuicSettings,
+        handshake_at: float,
+        rng: random.Random,
     ) -> None:
         """`handshake_at` is when the handshake must be over, in `now`."""
         self.number = number
@@ -112,6 +67,7 @@ class Connection:
         self.farewell: tuple[tuple[bytes, Address], ...] = ()
         self.cids: dict[bytes, None] = {quic.host_cid: None}
         self.inbound = InboundLanes(settings.lane_window)
+        self._mtu = PathMtu(settings.max_datagram_size, rng)
         self._quic = quic
         self._settings = settings
         self._outbound: dict[Lane, Outbound] = {}
@@ -125,6 +81,11 @@ class Connection:
     def rtt(self) -> float:
         """Smoothed round-trip time in seconds."""
         return self._quic.rtt
+
+    @property
+    def datagram_size(self) -> int:
+        """The largest datagram that is sent, in bytes: what the path is known to carry. Probes are larger."""
+        return self._quic.datagram_size
 
     @property
     def over(self) -> bool:
@@ -182,7 +143,14 @@ class Connection:
         """When to call handle_timer next."""
         if self.state is State.OVER:
             return None
-        deadlines = (self._quic.get_timer(), self._state_at, self._hold_at, self._keep_alive_at, self.path.next_start)
+        deadlines = (
+            self._quic.get_timer(),
+            self._state_at,
+            self._hold_at,
+            self._keep_alive_at,
+            self.path.next_start,
+            self._mtu.next_at if self._settled else None,
+        )
         return min((at for at in deadlines if at is not None), default=None)
 
     def flush(self, now: float) -> list[tuple[bytes, Address]]:
@@ -193,8 +161,11 @@ class Connection:
             self.close(self._closing)
         out: list[tuple[bytes, Address]] = []
         try:
+            self._fit(now)
             for data, _ in self._quic.datagrams_to_send(now):
                 out += self.path.route(data)
+            if self._settled and (probe := self._mtu.due(now)) is not None:
+                out += self.path.route(self._quic.probe(probe, now))
             self._collect_ids()
         except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
@@ -212,6 +183,7 @@ class Connection:
     def activate(self, *, continues: bool, now: float) -> None:
         """Become the peer's connection: open the lanes, as new ones or as those of another connection."""
         self.state = State.ACTIVE
+        self._mtu.restart(now + _SETTLING_TIME)
         self._heard(now)
         for lane in Lane:
             stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
@@ -265,13 +237,31 @@ class Connection:
         self._quic.close(error_code=APPLICATION_CODE, reason_phrase=encode_phrase(self._closing))
 
     def switch_path(self, address: Address) -> None:
-        """Send everything to another address of the peer from now on."""
+        """Send everything to another address of the peer from now on, in datagrams of the smallest size at first."""
         self.path.switch(address)
+        self._mtu.restart(0.0)
+        self._quic.resize(self._mtu.size)
         self._quic.reset_path()
+
+    def refused(self, size: int, now: float) -> None:
+        """The system does not send datagrams of `size` bytes to the path's address."""
+        self._mtu.refused(size, now)
 
     def blocked_lanes(self) -> list[Lane]:
         """Lanes that are over their credit."""
         return [lane for lane, outbound in self._outbound.items() if outbound.blocked]
+
+    @property
+    def _settled(self) -> bool:
+        return self.state is State.ACTIVE and self.path.proven and self._closing is None and self._quic.end is None
+
+    def _fit(self, now: float) -> None:
+        for number, arrived in self._quic.outcomes:
+            (self._mtu.answered if arrived else self._mtu.lost)(number, now)
+        self._quic.outcomes.clear()
+        if self._quic.congestion.large_losses >= _BLACK_HOLE:
+            self._mtu.black_hole(now)
+        self._quic.resize(self._mtu.size)
 
     def _heard(self, now: float) -> None:
         if self.state is State.ACTIVE:

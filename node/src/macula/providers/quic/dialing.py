@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from macula.core.address import Address
+from macula.core.events import UNREACHABLE, DialFailed
 from macula.identity import NodeId
 
 
@@ -17,6 +18,8 @@ class Attempt:
     expected: NodeId | None
     deadline: float
     failures: list[str] = field(default_factory=list)
+    code: str = UNREACHABLE
+    """As of DialFailed."""
 
     def failed(self, address: Address, reason: str) -> None:
         """An address answered and was of no use: it is not tried again."""
@@ -29,6 +32,6 @@ class Attempt:
         self.addresses = ()
 
     @property
-    def reason(self) -> str:
-        """Why the dial failed."""
-        return "; ".join(self.failures) or "no usable address"
+    def outcome(self) -> DialFailed:
+        """The answer to a dial of which nothing came."""
+        return DialFailed(self.dial, self.code, "; ".join(self.failures) or "no usable address")

@@ -8,30 +8,20 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from typing import assert_never
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, PauseReading, SendMessage, TransportEffect
-from macula.core.events import DialFailed, Event, PeerConnected, PeerRefused
+from macula.core.events import UNREACHABLE, DialFailed, Event, PeerConnected, PeerRefused
 from macula.core.timers import Timers
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
-from macula.providers.quic.connection import (
-    Connection,
-    Credit,
-    Doubt,
-    Ended,
-    Got,
-    LaneEnded,
-    Note,
-    Opened,
-    Overdue,
-    Proved,
-    State,
-)
+from macula.providers.quic.connection import Connection, State
 from macula.providers.quic.demux import ConnectionIds, Grave, destination_id, is_quic, parse_header
 from macula.providers.quic.dialing import Attempt
+from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
 from macula.providers.quic.path import Path
 from macula.providers.quic.sessions import Sessions, Verdict
 from macula.providers.quic.settings import QuicSettings
@@ -57,6 +47,7 @@ class Endpoint:
         self._client = make_configuration(identity, certificate, self._settings, is_client=True)
         self._server = make_configuration(identity, certificate, self._settings, is_client=False)
         self._admission = Admission(self._settings, rng)
+        self._rng = rng
         self._ids = ConnectionIds(self._settings.linger_time)
         self._connections: dict[int, Connection] = {}
         self._half_open: dict[int, Address] = {}
@@ -98,6 +89,11 @@ class Endpoint:
             session.active.switch_path(address)
             self._touch(session.active)
 
+    def datagram_size(self, peer: NodeId) -> int | None:
+        """The largest datagram that is sent to a connected peer, probes apart, in bytes."""
+        session = self._sessions.get(peer)
+        return session.active.datagram_size if session is not None else None
+
     # Input.
 
     def receive(self, data: bytes, source: Address, now: float, ttl: int | None = None) -> None:
@@ -118,6 +114,13 @@ class Endpoint:
         self._touch(connection)
         self._digest(connection, now)
 
+    def refused(self, size: int, target: Address, now: float) -> None:
+        """The system does not send datagrams of `size` bytes to `target`: they are larger than a local link carries."""
+        for connection in self._connections.values():
+            if connection.path.address == target:
+                connection.refused(size, now)
+                self._touch(connection)
+
     def execute(self, effect: TransportEffect, now: float) -> None:
         """Carry out an effect. Raises ArgumentError for a message that breaks a limit of its fields."""
         match effect:
@@ -132,6 +135,8 @@ class Endpoint:
                 self._sessions.close(peer, Closing(code, reason), now)
             case PauseReading(peer, lane, paused):
                 self._sessions.pause(peer, lane, paused)
+            case _:
+                assert_never(effect)
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""
@@ -150,7 +155,7 @@ class Endpoint:
         for connection in self._connections.values():
             attempt, connection.attempt = connection.attempt, None
             if attempt is not None:
-                self._events.append(DialFailed(attempt.dial, goodbye.reason))
+                self._events.append(DialFailed(attempt.dial, UNREACHABLE, goodbye.reason))
             if connection.state is not State.LEAVING:
                 self._give_up(connection, goodbye)
 
@@ -214,7 +219,7 @@ class Endpoint:
 
     def _try(self, attempt: Attempt, now: float) -> None:
         if not attempt.addresses or now >= attempt.deadline:
-            self._events.append(DialFailed(attempt.dial, attempt.reason))
+            self._events.append(attempt.outcome)
             return
         path = Path(attempt.addresses, proven=True, now=now, stagger=self._settings.dial_stagger)
         connection = self._add(TunedConnection(self._client), path, attempt.deadline)
@@ -225,7 +230,7 @@ class Endpoint:
 
     def _add(self, quic: TunedConnection, path: Path, handshake_at: float) -> Connection:
         self._count += 1
-        connection = Connection(self._count, quic, path, self._settings, handshake_at)
+        connection = Connection(self._count, quic, path, self._settings, handshake_at, self._rng)
         self._connections[self._count] = connection
         return connection
 
@@ -295,6 +300,7 @@ class Endpoint:
             wrong = "this is the node itself"
         elif attempt.expected is not None and peer != attempt.expected:
             wrong = f"expected {attempt.expected}, found {peer}"
+            attempt.code = codes.BAD_IDENTITY
         else:
             connection.attempt = None
             if self._sessions.proven(connection, peer, now) is Verdict.SURPLUS:

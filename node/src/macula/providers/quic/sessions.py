@@ -16,7 +16,8 @@ from macula.core.events import Event, MessageReceived, PeerLost, PeerSuspect, Se
 from macula.core.lanes import Lane
 from macula.identity import NodeId
 from macula.providers.quic.closing import Closing
-from macula.providers.quic.connection import Connection, Credit, Doubt, Got, State
+from macula.providers.quic.connection import Connection, State
+from macula.providers.quic.notes import Credit, Doubt, Got
 from macula.wire import codes, encode
 from macula.wire.messages import Disconnect
 

@@ -9,6 +9,8 @@ from macula.errors import ConfigError
 SMALLEST_DATAGRAM = 1200
 """Every QUIC path carries datagrams of this size (RFC 9000, section 14)."""
 LARGEST_DATAGRAM = 65527
+ETHERNET_DATAGRAM = 1408
+"""Leaves, in the 1500 bytes of Ethernet, the headers of IPv6 and UDP and 44 bytes for that of a relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,8 @@ class QuicSettings:
 
     alpn: str = "macula"
     """Application protocol that both sides must name (RFC 7301)."""
-    max_datagram_size: int = SMALLEST_DATAGRAM
-    """Largest UDP payload sent, 1200 to 65527. More is faster, but every path must carry it."""
+    max_datagram_size: int = ETHERNET_DATAGRAM
+    """Largest UDP payload that a path is probed for, 1200 to 65527. Datagrams start at 1200, grow to what arrives."""
     lane_window: int = 1 << 20
     """What a peer may send on a lane before it is consumed; the connection's window is that of all lanes together."""
     high_water: int = 1 << 20

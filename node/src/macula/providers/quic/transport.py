@@ -15,7 +15,7 @@ from cryptography import x509
 
 from macula.core.address import Address
 from macula.core.effects import Dial, TransportEffect
-from macula.core.events import DialFailed, Event
+from macula.core.events import UNREACHABLE, DialFailed, Event
 from macula.identity import Identity, NodeId
 from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.resolver import Resolver
@@ -114,7 +114,9 @@ class QuicTransport:
     def _flush(self, udp: UdpSocket) -> None:
         self._turn = None
         for data, target in self._endpoint.datagrams_to_send(time.monotonic()):
-            udp.send(data, target)
+            if not udp.send(data, target):
+                self._endpoint.refused(len(data), target, time.monotonic())
+                self._soon()
         if not self._endpoint.connections:
             self._idle.set()
         else:
@@ -150,5 +152,6 @@ class QuicTransport:
             self._endpoint.execute(replace(dial, addresses=reachable, timeout=max(0.0, expires - now)), now)
         else:
             unusable = tuple(f"{address}: this node has no IPv6" for address in addresses)
-            self._events.append(DialFailed(dial.dial, "; ".join(failures + unusable) or "no address"))
+            reason = "; ".join(failures + unusable) or "no address"
+            self._events.append(DialFailed(dial.dial, UNREACHABLE, reason))
         self._soon()

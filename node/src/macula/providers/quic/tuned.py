@@ -1,8 +1,9 @@
 """aioquic's connection with what a mesh needs of it, and every private part of it that we touch, in one place.
 
 What differs: both sides show an Ed25519 certificate, windows follow what was consumed instead of doubling, streams are
-limited to the lanes, and congestion state can be reset when the path below changes. aioquic takes connection ids, keys
-and nonces from the operating system's randomness, so bytes on the wire differ from run to run whatever the seed.
+limited to the lanes, congestion state can be reset when the path below changes, and datagrams can grow with what is
+proven to arrive on it. aioquic takes connection ids, keys and nonces from the operating system's randomness, so bytes
+on the wire differ from run to run whatever the seed.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from aioquic.quic.connection import (
     QuicReceiveContext,
 )
 from aioquic.quic.events import ConnectionTerminated
-from aioquic.quic.packet import QuicFrameType, QuicProtocolVersion
-from aioquic.quic.packet_builder import QuicPacketBuilder
+from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
+from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketPacer, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
 from aioquic.tls import Epoch, SignatureAlgorithm
@@ -29,7 +30,9 @@ from cryptography import x509
 
 from macula.core.lanes import Lane
 from macula.identity import Identity
-from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.congestion import ALGORITHM, WatchfulReno
+from macula.providers.quic.mtu import Probe
+from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 
 # What goes wrong is reported as events; aioquic's warnings would let any peer write to our log.
 logging.getLogger("quic").setLevel(logging.CRITICAL)
@@ -48,11 +51,12 @@ def make_configuration(
     configuration = QuicConfiguration(
         is_client=is_client,
         alpn_protocols=[settings.alpn],
+        congestion_control_algorithm=ALGORITHM,
         connection_id_length=CID_LENGTH,
         idle_timeout=settings.idle_timeout,
         initial_rtt=settings.initial_rtt,
         max_data=settings.lane_window * len(Lane),
-        max_datagram_size=settings.max_datagram_size,
+        max_datagram_size=SMALLEST_DATAGRAM,
         max_stream_data=settings.lane_window,
         supported_versions=list(VERSIONS),
         verify_mode=ssl.CERT_NONE,
@@ -80,6 +84,8 @@ class TunedConnection(QuicConnection):
             limit.value = limit.sent = streams
         self.proofs = 0
         """Packets received that only the peer can have made: those after the Initial ones, whose keys are public."""
+        self.outcomes: list[tuple[int, bool]] = []
+        """Numbers of the probes that ended, and whether they arrived."""
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
@@ -117,6 +123,18 @@ class TunedConnection(QuicConnection):
         """Bytes that may be in flight."""
         return self._loss.congestion_window
 
+    @property
+    def datagram_size(self) -> int:
+        """The largest datagram that is built, probes apart, in bytes."""
+        return self._max_datagram_size
+
+    @property
+    def congestion(self) -> WatchfulReno:
+        """The congestion control of the path."""
+        congestion = self._loss._cc
+        assert isinstance(congestion, WatchfulReno), "make_configuration was not used"
+        return congestion
+
     def buffered(self, stream_id: int) -> int:
         """Bytes written to a stream that the peer has not acknowledged."""
         stream = self._streams.get(stream_id)
@@ -145,6 +163,39 @@ class TunedConnection(QuicConnection):
         loss._rtt_initialized = False
         loss._rtt_min = float("inf")
         self.send_ping(0)
+
+    def resize(self, size: int) -> None:
+        """Build datagrams of up to `size` bytes from now on. The congestion window stays; it is counted in bytes."""
+        if size != self._max_datagram_size:
+            self._max_datagram_size = self._loss._pacer._max_datagram_size = size
+            self.congestion._max_datagram_size = size
+            self.congestion.large_losses = 0
+
+    def probe(self, probe: Probe, now: float) -> bytes:
+        """A datagram of exactly the size of `probe` that carries a PING and PADDING (RFC 9000, section 14.4).
+
+        It needs no room in the congestion window, and its loss is no sign of congestion (RFC 9002, section 3).
+        """
+        builder = QuicPacketBuilder(
+            host_cid=self.host_cid,
+            peer_cid=self._peer_cid.cid,
+            version=VERSIONS[0],
+            is_client=self._is_client,
+            max_datagram_size=probe.size,
+            packet_number=self._packet_number,
+        )
+        builder.start_packet(QuicPacketType.ONE_RTT, self._cryptos[Epoch.ONE_RTT])
+        buffer = builder.start_frame(QuicFrameType.PING, handler=self.probe_ended, handler_args=(probe.number,))
+        buffer.push_bytes(bytes(builder.remaining_buffer_space))
+        ((data, _),) = self._flush_builder(builder, self._network_paths[0], self._peer_cid.cid, now)
+        packet = self._spaces[Epoch.ONE_RTT].sent_packets[builder.packet_number - 1]
+        self.congestion.bytes_in_flight -= packet.sent_bytes
+        packet.in_flight = False
+        return data
+
+    def probe_ended(self, delivery: QuicDeliveryState, number: int) -> None:
+        """aioquic knows what became of a probe."""
+        self.outcomes.append((number, delivery is QuicDeliveryState.ACKED))
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)

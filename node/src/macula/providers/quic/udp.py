@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ _ANCILLARY_SIZE = 64
 _MAPPED = "::ffff:"
 # Not in the socket module before Python 3.14; the numbers are those of Linux's <netinet/in.h>.
 _IP_RECVTTL = getattr(socket, "IP_RECVTTL", 12)
+# IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, from <linux/in.h> and <linux/in6.h>, and their value for Don't Fragment.
+_MTU_DISCOVER = ((socket.IPPROTO_IP, 10), (socket.IPPROTO_IPV6, 23))
+_PMTUDISC_PROBE = 3
 
 
 class Datagram(NamedTuple):
@@ -64,11 +68,14 @@ class UdpSocket:
                 continue
             yield Datagram(data, Address(source[0].removeprefix(_MAPPED), source[1]), _ttl_of(ancillary))
 
-    def send(self, data: bytes, target: Address) -> None:
-        """Send or lose it, as UDP does; QUIC sends what matters again. Never raises."""
+    def send(self, data: bytes, target: Address) -> bool:
+        """Send or lose it, as UDP does; QUIC sends what matters again. False if it is too large for the link here."""
         host = _MAPPED + target.host if self.family == socket.AF_INET6 and ":" not in target.host else target.host
-        with contextlib.suppress(OSError):
+        try:
             self._socket.sendto(data, (host, target.port))
+        except OSError as error:
+            return error.errno != errno.EMSGSIZE
+        return True
 
     def reaches(self, host: str) -> bool:
         """Whether an IP literal is of a family that this socket can send to."""
@@ -85,6 +92,10 @@ class UdpSocket:
             # Above the system's limit only with privileges that most nodes do not have.
             with contextlib.suppress(OSError, AttributeError):
                 self._socket.setsockopt(socket.SOL_SOCKET, getattr(socket, forced), buffer_size)
+        # Never fragment, and believe no router: an ICMP message can be forged, what QUIC acknowledges can not.
+        for level, option in _MTU_DISCOVER if sys.platform == "linux" else ():
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(level, option, _PMTUDISC_PROBE)
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
         if self.family == socket.AF_INET6:
