@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from macula.errors import ArgumentError, ProtocolError
 from macula.identity import NodeId
 from macula.wire import decode_value, encode_value
-from macula.wire.values import MAX_DEPTH, MAX_VALUE
+from macula.wire.values import MAX_DEPTH, MAX_ITEMS, MAX_VALUE
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 leaves = (
@@ -128,3 +128,12 @@ def test_random_bytes_are_a_value_or_refused() -> None:
         encode_value("args", value)
         decoded += 1
     assert decoded > 50
+
+
+@pytest.mark.parametrize("value", [[{}] * (MAX_ITEMS + 1), [[0] * 1000] * 132])
+def test_the_elements_of_a_value_are_counted_over_all_its_containers(value: list[object]) -> None:
+    with pytest.raises(ArgumentError, match="too many elements"):
+        encode_value("args", value)
+    with pytest.raises(ProtocolError, match=r"too many elements|exceeds max_array_len"):
+        decode_value(msgpack.packb(value))
+    assert decode_value(encode_value("args", [0] * MAX_ITEMS)) == [0] * MAX_ITEMS

@@ -18,6 +18,8 @@ MAX_VALUE = MAX_FRAME - 6144
 640 bytes are the message's other fields, 1200 the source's record, signature and seal, 2700 the envelope's fields with
 64 visited nodes."""
 MAX_DEPTH = 32
+MAX_ITEMS = 1 << 17
+"""Most elements of all lists and maps of a value together: an element of one byte can take fifty in memory."""
 
 Value = Any
 
@@ -25,7 +27,7 @@ _LEAVES = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def encode_value(field: str, value: Value) -> bytes:
-    """MessagePack of a value. Raises ArgumentError naming `field` if it is none, too deep or over MAX_VALUE bytes."""
+    """MessagePack of a value. Raises ArgumentError naming `field` if it is none, too deep or too large."""
     try:
         data: bytes = msgpack.packb(value, use_bin_type=True, strict_types=False)
     except (TypeError, ValueError, OverflowError) as error:
@@ -33,20 +35,20 @@ def encode_value(field: str, value: Value) -> bytes:
     if len(data) > MAX_VALUE:
         raise ArgumentError(field, f"must have at most {MAX_VALUE} bytes when encoded, has {len(data)}")
     try:
-        _check(value, MAX_DEPTH)
+        _check(value, MAX_DEPTH, MAX_ITEMS)
     except ProtocolError as error:
         raise ArgumentError(field, error.reason) from error
     return data
 
 
 def decode_value(data: bytes) -> Value:
-    """The value of MessagePack bytes. Raises ProtocolError if malformed or nested too deeply."""
-    return unpack_bounded(data, depth=MAX_DEPTH, items=len(data))
+    """The value of MessagePack bytes. Raises ProtocolError if malformed, nested too deeply or of too many elements."""
+    return unpack_bounded(data, depth=MAX_DEPTH, items=MAX_ITEMS)
 
 
 def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
-    """One MessagePack object that fills `data`, nested at most `depth` deep, with at most `items` elements in any
-    container. Raises ProtocolError."""
+    """One MessagePack object that fills `data`, nested at most `depth` deep, with at most `items` elements in all
+    its containers together. Raises ProtocolError."""
     try:
         value = msgpack.unpackb(
             data,
@@ -58,11 +60,12 @@ def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
         )
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error or type(error).__name__}") from error
-    _check(value, depth)
+    _check(value, depth, items)
     return value
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, depth: int, items: int) -> int:
+    """Returns how many of `items` elements are left."""
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
@@ -73,9 +76,13 @@ def _check(value: Any, depth: int) -> None:
     elif isinstance(value, (list, tuple)):
         children = value
     else:
-        return
+        return items
     if depth == 0:
         raise ProtocolError(codes.BAD_FRAME, "nested too deeply")
+    items -= len(value)
+    if items < 0:
+        raise ProtocolError(codes.BAD_FRAME, "too many elements")
     for child in children:
         if type(child) not in _LEAVES:
-            _check(child, depth - 1)
+            items = _check(child, depth - 1, items)
+    return items

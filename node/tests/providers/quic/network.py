@@ -174,6 +174,29 @@ class Network:
             heapq.heappush(self._flying, (at, self._count, data, source, target))
 
 
+def load(net: Network, a: Host, b: Host, count: int, size: int = 3000) -> Callable[[], bool]:
+    """For `run`: numbered messages each way, spread over the lanes, at most one in 2 ms."""
+    number, due = 0, net.now
+
+    def send() -> bool:
+        nonlocal number, due
+        if number < count and net.now >= due:
+            number, due = number + 1, net.now + 0.002
+            for host, peer in ((a, b), (b, a)):
+                host.send(peer, numbered(number, size), Lane(number % 3))
+        return False
+
+    return send
+
+
+def assert_all_arrived(count: int, *hosts: Host) -> None:
+    """What `load` sent came complete and in order on every lane."""
+    for host in hosts:
+        assert not host.lost
+        for lane in Lane:
+            assert host.numbers(lane) == [n for n in range(1, count + 1) if n % 3 == lane]
+
+
 def numbered(number: int, size: int = 10) -> Publish:
     """A message that can be told from others, with a payload of `size` bytes."""
     return Publish("r", "t.x", bytes(size), 0, 1, number, 0)

@@ -56,7 +56,7 @@ def test_a_dial_that_finds_somebody_else_names_both_and_the_other_side_notices_n
     dial = a.dial(b.address, expected=c.id)
     net.run(1.0)
     (failed,) = a.failed
-    assert failed.dial == dial
+    assert (failed.dial, failed.code) == (dial, "bad_identity")
     for part in ("bad_identity", str(c.id), str(b.id), str(b.address)):
         assert part in failed.reason
     assert not b.events
@@ -104,6 +104,7 @@ def test_a_peer_with_another_kind_of_key_is_refused(kind: str, client: bool) -> 
     net.run(6.0)
     assert refusals(b) == ([(a.address.host, "bad_identity")] if client else [])
     assert len(a.lost if client else a.failed) == 1
+    assert client or [event.code for event in a.failed] == ["unreachable"], "it is nobody, not another node"
     net.run(30.0)
     assert a.endpoint.connections == b.endpoint.connections == 0
 
@@ -125,3 +126,4 @@ def test_a_node_that_reaches_itself_says_so() -> None:
     net.run(6.0)
     assert not a.connected
     assert ["this is the node itself" in event.reason for event in a.failed] == [True, True]
+    assert [event.code for event in a.failed] == ["unreachable"] * 2

@@ -80,7 +80,8 @@ def ignore_stream_limits(quic: TunedConnection) -> None:
 @pytest.mark.parametrize(
     ("breach", "code"),
     [
-        (write(2, b"\xff" * 20), "bad_frame"),
+        (write(2, b"\x02\x10\xff" + b"\xff" * 20), "bad_frame"),
+        (write(2, b"\xff" * 20), "no_common_version"),
         (write(2, b"\x02\x7f\x00\x00\x00\x00\x00\x00"), "unknown_type"),
         (write(2, b"\x02\x10\x00\x00\x00\x00\x00\x01\x80"), "bad_message"),
         (write(2, b"", end=True), "unexpected"),
@@ -90,7 +91,7 @@ def ignore_stream_limits(quic: TunedConnection) -> None:
         (write(14, b"x"), "transport_error"),
         (overdraw, "transport_error"),
     ],
-    ids=["frame", "type", "message", "fin", "reset", "stop", "bidi", "fourth", "window"],
+    ids=["frame", "version", "type", "message", "fin", "reset", "stop", "bidi", "fourth", "window"],
 )
 def test_a_breach_closes_that_connection_with_a_code_and_no_other(
     breach: Callable[[TunedConnection], None], code: str

@@ -10,7 +10,7 @@ from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
 from macula.providers.quic.path import AMPLIFICATION, Path
 
-from .network import Host, Network, numbered
+from .network import Host, Network, assert_all_arrived, load, numbered
 
 HERE = Address("192.0.2.1", 1)
 THERE = Address("192.0.2.2", 2)
@@ -82,27 +82,16 @@ def test_a_live_switch_under_load_loses_and_reorders_nothing() -> None:
     net = Network()
     a, b = net.pair()
     other = second_address(net, b)
-    number = 0
-
-    def load() -> bool:
-        nonlocal number
-        if number < 600:
-            number += 1
-            for host, peer in ((a, b), (b, a)):
-                host.send(peer, numbered(number, 3000), Lane(number % 3))
-        return False
-
-    net.run(0.2, load)
+    send = load(net, a, b, 600)
+    net.run(0.2, send)
+    assert b.numbers()
     a.endpoint.set_path(b.id, other)
     switched = net.sent[a.address, b.address]
     # The old path is dead from now on, with packets in flight on it.
     net.tap = lambda data, source, target: target != b.address
-    net.run(60.0, load)
+    net.run(60.0, send)
     assert net.sent[a.address, b.address] == switched
-    for host in (a, b):
-        assert not host.lost
-        for lane in Lane:
-            assert host.numbers(lane) == [n for n in range(1, 601) if n % 3 == lane]
+    assert_all_arrived(600, a, b)
     status = a.endpoint.path(b.id)
     assert status is not None and status.address == other
 

@@ -23,8 +23,9 @@ from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
 
 _ROUNDING = 1e-6
-_BLACK_HOLE = 2
-"""Rounds without a large packet after which datagrams shrink: one less than make a peer suspect."""
+_BLACK_HOLE = 3
+"""Rounds in which large packets were lost and none arrived, after which datagrams shrink. With fewer, random loss of a
+few packets in a hundred is often taken for a black hole."""
 _SETTLING_TIME = 0.1
 """Seconds from the handshake to the first probe of the path's MTU."""
 
