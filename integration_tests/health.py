@@ -12,7 +12,7 @@ _ASK = (
 
 
 def check_healthy(topology: Topology, service: str, mode: str) -> None:
-    """The node says so itself, over HTTP, is connected to the bootstrap (or, being it, to all others) and is answered."""
+    """The node says so itself, over HTTP, is connected to the bootstrap (or, being it, to all others), and answered."""
     for path, word in (("/health", "healthy"), ("/ready", "ready"), ("/live", "alive")):
         code, output, errors = topology.execute(service, ["python3", "-c", _ASK, path])
         assert code == 0, errors

@@ -63,5 +63,13 @@ def test_the_proof_tells_both_latencies() -> None:
 
 
 def test_what_to_try_next_names_the_topology_that_is_up() -> None:
-    assert "make logs TOPOLOGY=multi-hop" in printed(try_next("multi-hop", "edge_a", "r"))
-    assert "TOPOLOGY" not in printed(try_next("mesh", "edge1", "r"))
+    shown = printed(try_next("multi-hop", "macula-multi-hop", "edge_a", "r"))
+    assert "make logs TOPOLOGY=multi-hop  " in shown
+    assert "exec --topology multi-hop edge_a" in shown
+    assert "TOPOLOGY" not in printed(try_next("mesh", "macula-mesh", "edge1", "r"))
+
+
+def test_what_to_try_next_names_a_project_of_another_name() -> None:
+    shown = printed(try_next("mesh", "second", "edge1", "r"))
+    assert "make down PROJECT=second" in shown
+    assert "exec --project second edge1" in shown

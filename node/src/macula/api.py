@@ -74,31 +74,40 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     transport = QuicTransport(identity, Address(settings.host, settings.port))
     engine = Engine(identity, engine_settings, random.Random())
     driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
-    failure: Exception | None = None
-    async with asyncio.TaskGroup() as tasks:
-        handlers = Handlers(driver, tasks, settings.handler_threads)
-        await transport.open(driver.deliver)
-        try:
-            places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
-            addresses = await find_addresses(transport.local_address, advertise, places)
+    await transport.open(driver.deliver)
+    try:
+        places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
+        addresses = await find_addresses(transport.local_address, advertise, places)
 
-            async def find_peer(node: NodeId) -> LookupResult:
-                result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
-                return result
+        async def find_peer(node: NodeId) -> LookupResult:
+            result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
+            return result
 
-            reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer)
+        reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer)
+        async with _application(driver, settings.handler_threads) as handlers:
             driver.start(handlers, addresses)
             strategy = Strategy(settings.call_strategy)
             try:
                 yield Mesh(driver, handlers, engine_settings, reporter, settings.call_timeout, strategy)
-            except Exception as error:  # noqa: BLE001 - raised again below, outside the group that would wrap it
-                failure = error
             finally:
                 await driver.shutdown(settings.drain_timeout)
+    finally:
+        driver.close()
+        await transport.close()
+
+
+@asynccontextmanager
+async def _application(driver: Driver, threads: int) -> AsyncIterator[Handlers]:
+    """The task group of handlers and callbacks; an error of the body leaves it as it is, not in a group."""
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        handlers = Handlers(driver, tasks, threads)
+        try:
+            yield handlers
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
         finally:
             handlers.close()
-            driver.close()
-            await transport.close()
     if failure is not None:
         raise failure
 

@@ -121,6 +121,8 @@ def test_connections_are_traced_with_the_telemetry_names() -> None:
     assert ("connection.down", {"peer": node(1).short, "code": "idle", "reason": "gone"}) in [
         (trace.name, dict(trace.fields)) for trace in down
     ]
+    limits = [trace.limit for trace in (*up, *down) if trace.name.startswith("connection.")]
+    assert limits == [f"connection.up {node(1)}", f"connection.down {node(1)}"]
 
 
 def test_a_call_is_delivered_and_its_result_goes_back_to_the_caller() -> None:

@@ -122,6 +122,14 @@ async def test_connect_says_why_it_could_not_enter() -> None:
             pytest.fail("entered a mesh that is not there")
 
 
+async def test_a_taken_port_is_the_systems_own_error() -> None:
+    async with macula.connect(REALM, "first", mode="bootstrap", **LOOPBACK) as first:
+        port = int((await first.status())["listen"].rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            async with macula.connect(REALM, "second", port=port, **LOOPBACK):
+                pytest.fail("two nodes on one port")
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "1", None])
 async def test_a_wrong_timeout_is_named(timeout: Any) -> None:  # noqa: ASYNC109
     async with macula.connect(REALM, "node", mode="bootstrap", **LOOPBACK) as node:

@@ -14,7 +14,7 @@ from macula_lab import compose, engine, images
 from macula_lab.errors import LabError
 from macula_lab.models import Member, Proof
 from macula_lab.proof import prove
-from macula_lab.render import members_table, proof_lines, try_next
+from macula_lab.render import members_table, proof_lines, settings, try_next
 from macula_lab.report import Reporter
 from macula_lab.topology import ROUTER, Topology, require_known
 from macula_lab.workspace import COMPOSE, STATE, WHEELHOUSE
@@ -58,10 +58,8 @@ def up(name: Name = "mesh", project: Project = "", as_json: AsJson = False) -> N
 def ps(name: Name = "mesh", project: Project = "", as_json: AsJson = False) -> None:
     """Show a topology that is up."""
     topology = running(name, project)
-    members = topology.members()
-    if not members:
-        raise LabError(f"{topology.project} is not up", f"make up TOPOLOGY={name}")
-    show_members(topology, members, None, as_json)
+    require_up(topology)
+    show_members(topology, topology.members(), None, as_json)
 
 
 @app.command()
@@ -73,7 +71,10 @@ def logs(
 ) -> None:
     """Show what the containers wrote."""
     topology = running(name, project)
+    require_up(topology)
     command = [*topology.compose, "-p", topology.project, "-f", str(topology.file), "logs", "--tail=200"]
+    if not sys.stdout.isatty():
+        command.append("--no-color")
     os.execvp(command[0], [*command, *(["-f"] if follow else []), *(services or [])])  # noqa: S606
 
 
@@ -139,6 +140,12 @@ def running(name: str, project: str) -> Topology:
     return Topology(name, command, project, network())
 
 
+def require_up(topology: Topology) -> None:
+    """Raise LabError when a topology has no container."""
+    if not topology.containers():
+        raise LabError(f"{topology.project} is not up", f"make up{settings(topology.name, topology.project)}")
+
+
 def network() -> str:
     """The first two octets of the addresses, if they are not to be the compose file's own."""
     return os.environ.get("LAB_NETWORK", "")
@@ -160,7 +167,7 @@ def show_members(topology: Topology, members: list[Member], proof: Proof | None,
         out.print(proof_lines(proof))
     node = next((member for member in reversed(members) if member.role != ROUTER and member.status), None)
     if proof and node and node.status:
-        out.print(try_next(topology.name, node.service, node.status.realms[0]))
+        out.print(try_next(topology.name, topology.project, node.service, node.status.realms[0]))
 
 
 def main() -> None:

@@ -42,14 +42,26 @@ def proof_lines(proof: Proof) -> Group:
     )
 
 
-def try_next(topology: str, service: str, realm: str) -> Group:
+def chosen(topology: str, project: str) -> dict[str, str]:
+    """The settings that a command needs to mean this topology; none where the defaults do."""
+    needed = {"topology": topology} if topology != "mesh" else {}
+    return needed if project == f"macula-{topology}" else {**needed, "project": project}
+
+
+def settings(topology: str, project: str) -> str:
+    """The same for `make`, each with a space before it."""
+    return "".join(f" {name.upper()}={value}" for name, value in chosen(topology, project).items())
+
+
+def try_next(topology: str, project: str, service: str, realm: str) -> Group:
     """Commands that lead on from here."""
-    where = "" if topology == "mesh" else f" TOPOLOGY={topology}"
-    option = "" if topology == "mesh" else f" --topology {topology}"
-    lab = f".venv/bin/macula-lab exec{option} {service} --"
+    where = settings(topology, project)
+    options = "".join(f" --{name} {value}" for name, value in chosen(topology, project).items())
+    lab = f".venv/bin/macula-lab exec{options} {service} --"
     return Group(
         "Try next:",
         f'  {lab} macula call {realm}.demo.add \'{{"a": 1, "b": 2}}\'',
         f"  {lab} macula dht lookup {realm}.demo.echo",
-        f"  make logs{where}    make ps{where}    make test    make down{where}",
+        f"  make logs{where}    make ps{where}    make down{where}",
+        "  make test",
     )

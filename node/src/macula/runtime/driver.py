@@ -59,19 +59,25 @@ class Driver:
         self._pin = pin
         self._waiters = Waiters()
         self._application: Application | None = None
+        self._early: list[Event] | None = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._arming = False
         self._closed = False
 
     def start(self, application: Application, addresses: tuple[Address, ...]) -> None:
-        """Begin; the transport is open."""
+        """Begin; the transport is open, and what it has told already comes next."""
         self._application = application
         self._carry_out(self.engine.start(addresses, time.monotonic(), time.time()))
+        early, self._early = self._early, None
+        for event in early or ():
+            self.deliver(event)
 
     def deliver(self, event: Event) -> None:
-        """Let the engine handle an event now."""
-        if not self._closed:
+        """Let the engine handle an event now, or as soon as it has started."""
+        if self._early is not None:
+            self._early.append(event)
+        elif not self._closed:
             self._carry_out(self.engine.handle(event, time.monotonic(), time.time()))
 
     def consumed(self, delivery: int) -> None:

@@ -120,7 +120,7 @@ class Network:
         self._fly(data, source, target)
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Let virtual time pass, or stop as soon as `until` holds, which may also send: it is asked after each event."""
+        """Let virtual time pass, or stop as soon as `until` holds; it is asked after each event and may send."""
         end = self.now + seconds
         turns = 0
         while True:

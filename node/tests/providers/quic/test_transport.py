@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
-from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
+from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost, PeerSuspect
 from macula.core.lanes import Lane
 from macula.identity import Identity, NodeId
 from macula.providers.quic import QuicSettings, QuicTransport
 from macula.wire import codes
-from macula.wire.messages import Ping, Pong
+from macula.wire.messages import Ping, Pong, Publish
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -136,13 +138,41 @@ async def test_two_hundred_dials_leave_nothing_behind() -> None:
         assert len(asyncio.all_tasks()) == tasks
 
 
+@pytest.mark.parametrize(("limit", "size"), [(1200, 1200), (1408, 1408), (8900, 8900), (65527, 1408)])
+async def test_datagrams_grow_to_what_loopback_carries_and_eight_mebibytes_arrive_intact(limit: int, size: int) -> None:
+    # No IPv4 link carries 65527 bytes after its headers: the system refuses to send them.
+    settings = QuicSettings(max_datagram_size=limit)
+    a, b = Node(1, settings=settings), Node(2, settings=settings)
+    async with nodes(a, b):
+        await a.dial(b.transport.local_address, expected=b.id)
+        sent = [Publish("r", "t.x", random.Random(n).randbytes(1 << 18), 0, 1, n, 0) for n in range(32)]
+        for message in sent[:16]:
+            a.transport.execute(SendMessage(b.id, Lane.PUBSUB, message))
+        await true(lambda: datagram_sizes(a, b) == (size, size))
+        for message in sent[16:]:
+            a.transport.execute(SendMessage(b.id, Lane.PUBSUB, message))
+        await b.until(lambda event: isinstance(event, MessageReceived) and event.message == sent[-1])
+        assert [event.message for event in b.events if isinstance(event, MessageReceived)] == sent
+        assert datagram_sizes(a, b) == (size, size)
+        assert not any(isinstance(event, PeerLost | PeerSuspect) for event in a.events + b.events)
+
+
+def datagram_sizes(a: Node, b: Node) -> tuple[int | None, int | None]:
+    return a.transport._endpoint.datagram_size(b.id), b.transport._endpoint.datagram_size(a.id)
+
+
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def settled(node: Node) -> None:
-    """Return once the node has forgotten all connection ids, looking again every 10 ms."""
-    while node.transport._endpoint.connection_ids:
+    """Return once the node has forgotten all connection ids."""
+    await true(lambda: not node.transport._endpoint.connection_ids)
+
+
+async def true(condition: Callable[[], bool]) -> None:
+    """Return once it is, looking again every 10 ms."""
+    while not condition():
         turn = asyncio.Event()
         asyncio.get_running_loop().call_later(0.01, turn.set)
         await turn.wait()

@@ -10,7 +10,8 @@ from aioquic.quic.connection import QuicConnection
 from macula.identity import Identity
 from macula.providers.quic import tuned
 from macula.providers.quic.certificate import make_certificate
-from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.mtu import Probe
+from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_configuration
 
 CONNECTION = {
@@ -69,3 +70,66 @@ def test_packets_in_flight_do_not_count_after_a_path_reset() -> None:
     quic.reset_path()
     assert quic._loss.bytes_in_flight == 0 and quic.congestion_window == before == 12000
     assert not any(packet.in_flight for space in quic._loss.spaces for packet in space.sent_packets.values())
+
+
+def connected_pair() -> tuple[TunedConnection, TunedConnection]:
+    made = []
+    for seed, is_client in ((1, True), (2, False)):
+        identity = Identity.from_random(random.Random(seed))
+        made.append(make_configuration(identity, make_certificate(identity, 1), QuicSettings(), is_client=is_client))
+    client = TunedConnection(made[0])
+    client.connect(VIRTUAL_ADDRESS, 1.0)
+    server = TunedConnection(made[1], client.original_destination_connection_id)
+    for step in range(1, 10):
+        exchange(client, server, 1.0 + step / 100)
+    return client, server
+
+
+def exchange(one: TunedConnection, other: TunedConnection, now: float) -> None:
+    for sender, receiver in ((one, other), (other, one)):
+        for data, _ in sender.datagrams_to_send(now):
+            receiver.receive_datagram(data, VIRTUAL_ADDRESS, now)
+
+
+@pytest.mark.parametrize("size", [1201, 1280, 1408, 8900, 65527])
+def test_a_probe_has_its_size_needs_no_window_and_is_acknowledged(size: int) -> None:
+    for sender, receiver in (connected_pair(), reversed(connected_pair())):
+        flying = sender.congestion.bytes_in_flight
+        data = sender.probe(Probe(7, size), 2.0)
+        assert len(data) == size and sender.datagram_size == SMALLEST_DATAGRAM
+        assert sender.congestion.bytes_in_flight == flying
+        receiver.receive_datagram(data, VIRTUAL_ADDRESS, 2.0)
+        exchange(receiver, sender, 2.1)
+        assert sender.outcomes == [(7, True)]
+        assert sender.congestion.bytes_in_flight == flying
+
+
+def test_a_lost_probe_is_reported_and_sent_by_nobody_else() -> None:
+    sender, receiver = connected_pair()
+    exchange(sender, receiver, 1.9)
+    window = sender.congestion_window
+    sender.probe(Probe(7, 1408), 2.0)
+    now = 2.0
+    while not sender.outcomes:
+        now = sender.get_timer() or now
+        sender.handle_timer(now + 1e-6)
+    assert sender.outcomes == [(7, False)] and now < 3.0
+    assert all(len(data) < SMALLEST_DATAGRAM for data, _ in sender.datagrams_to_send(now))
+    assert sender.congestion_window == window and not sender.congestion.large_losses
+
+
+def test_datagrams_and_congestion_control_follow_the_size() -> None:
+    sender, _ = connected_pair()
+    window = sender.congestion_window
+    for now, size in ((3.0, 1408), (4.0, SMALLEST_DATAGRAM)):
+        sender.congestion.large_losses = 2
+        sender.resize(size)
+        assert sender.datagram_size == size
+        assert sender.congestion._max_datagram_size == sender._loss._pacer._max_datagram_size == size
+        assert sender.congestion_window == window and not sender.congestion.large_losses
+        stream = sender.get_next_available_stream_id(is_unidirectional=True)
+        sender.send_stream_data(stream, bytes(4000))
+        assert max(len(data) for data, _ in sender.datagrams_to_send(now)) == size
+    sender.resize(1408)
+    sender.reset_path()
+    assert sender.congestion_window == 10 * 1408 and sender.congestion._max_datagram_size == 1408
