@@ -59,7 +59,7 @@ def test_a_setting_has_the_alias_only_where_its_own_name_is_not_set() -> None:
         ("P2P_BOOTSTRAP_PEERS", "172.21.0.10:high", "bootstrap"),
         ("P2P_RELAY_SERVERS", "http://relay:9443", "relays"),
         ("MACULA_RECORD_TTL", "1", "record_ttl"),
-        ("MACULA_ADVERTISE", "everywhere", "advertise"),
+        ("MACULA_ADVERTISE", "172.21.0.31:high", "advertise"),
         ("MACULA_DATA_DIR", "/proc/nothing", "data_dir"),
     ],
 )

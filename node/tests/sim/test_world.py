@@ -212,8 +212,9 @@ def test_a_graceful_stop_withdraws_the_records_within_two_seconds() -> None:
     started = mesh.world.clock.now
     mesh.world.ask(provider, Shutdown(10.0))
     provider.kill()
-    mesh.world.run(2.0 - (mesh.world.clock.now - started))
     assert records(mesh, caller).records == ()
+    assert mesh.world.clock.now - started < 1.0, "who said goodbye is not asked any more"
+    mesh.world.run(2.0 - (mesh.world.clock.now - started))
     with pytest.raises(NotFound):
         mesh.call(other, 1)
     with pytest.raises(Disconnected):

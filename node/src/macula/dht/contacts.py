@@ -114,6 +114,13 @@ class Contacts:
             known.failed_at = now
         return known.failures >= self._settings.max_failures
 
+    def left(self, node: NodeId, now: float) -> None:
+        """The node said that it goes: nothing is asked of it until it answers again or avoid_time has passed."""
+        known = self._known.get(node)
+        if known is not None:
+            known.failures = self._settings.max_failures
+            known.failed_at = now
+
     def is_failing(self, node: NodeId, now: float) -> bool:
         """Whether lookups had better leave the node out for now."""
         known = self._known.get(node)

@@ -157,6 +157,8 @@ class Dht:
             case PeerDown(peer, code):
                 self._queries.peer_down(peer)
                 if code == codes.GOING_AWAY:
+                    self._contacts.left(peer, turn.now)
+                    self._table.remove(peer)
                     self._queries.peer_gone(turn, peer)
             case PeerSuspect(peer, suspect=True):
                 self._queries.peer_gone(turn, peer)
