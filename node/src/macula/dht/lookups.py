@@ -128,7 +128,10 @@ class Lookups:
         if search.ended or lookup is None:
             return
         while (info := lookup.next_query()) is not None:
-            self._ask(turn, number, search, info, b"")
+            if self._contacts.is_failing(info.node, turn.now):
+                lookup.failed(info.node)  # since it became a candidate of this lookup
+            else:
+                self._ask(turn, number, search, info, b"")
         if lookup.finished:
             self._end(turn, number, search)
 
