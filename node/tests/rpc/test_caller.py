@@ -302,6 +302,24 @@ def test_a_suspect_provider_is_avoided() -> None:
     assert sent_call(book.give(request()))[0] == A
 
 
+def test_an_idempotent_call_does_not_wait_for_a_suspect_provider() -> None:
+    book = Playbook()
+    first, call, _ = sent_call(book.call(idempotent(A), idempotent(B)))
+    moved = book.feed(PeerSuspect(first, True))
+    other, again, _ = sent_call(moved)
+    assert {first, other} == {A, B} and again.call_id == call.call_id
+    assert [action.peer for action in moved if isinstance(action, SendTo) and isinstance(action.message, Cancel)] == [
+        first
+    ]
+
+
+@pytest.mark.parametrize("known", [(idempotent(A),), (record(A), record(B))])
+def test_a_call_with_nowhere_to_go_waits_for_its_suspect_provider(known: tuple[Record, ...]) -> None:
+    book = Playbook()
+    provider, _, _ = sent_call(book.call(*known))
+    assert book.feed(PeerSuspect(provider, True)) == []
+
+
 def test_a_black_hole_becomes_slow() -> None:
     book = Playbook()
     first, call, _ = sent_call(book.call(record(A), record(B), strategy=Strategy.LEAST_LATENCY, timeout=1.0))

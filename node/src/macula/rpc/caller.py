@@ -181,9 +181,16 @@ class Caller:
         """A provider may be well again."""
         self._balancer.connected(peer)
 
-    def peer_suspect(self, event: PeerSuspect) -> None:
-        """New calls avoid the peer, or no longer do."""
+    def peer_suspect(self, event: PeerSuspect, now: float) -> list[Action]:
+        """New calls avoid the peer, or no longer do. An idempotent call in flight does not wait for it where another
+        provider is left; the only one may yet answer."""
         self._balancer.suspect(event.peer, event.suspect)
+        actions: list[Action] = []
+        for call in [call for call in self._calls.values() if call.provider == event.peer] if event.suspect else []:
+            if call.idempotent and not call.tried.issuperset(self._providers(call, now)):
+                error = Disconnected(f"{event.peer.short} does not answer probes")
+                actions += [*self._withdraw(call), *self._retry(call, error, now)]
+        return actions
 
     def peer_down(self, event: PeerDown, now: float) -> list[Action]:
         """What was sent to the peer may have been run."""
@@ -197,19 +204,28 @@ class Caller:
 
     def _advance(self, call: _Call, now: float) -> list[Action]:
         """Try the next provider, or wait for a lookup (one for each call), or give up."""
-        procedure, target = call.request.procedure, call.request.target
-        if target is not None:
-            return self._attempt(call, {target: False}, now)
+        procedure = call.request.procedure
+        if call.request.target is not None:
+            return self._attempt(call, self._providers(call, now), now)
         known = self._discovery.known(procedure, now)
         if known is None and not call.searched:
             return self._search(call)
-        providers = {peer: idempotent for peer, idempotent in (known or {}).items() if peer != self._node_id}
-        if procedure in self._advertised:
-            providers[self._node_id] = self._advertised[procedure]
+        providers = self._providers(call, now)
         if known and not call.searched and (call.stale or not providers) and call.tried.issuperset(providers):
             # What was known is out of date; a lookup may find who took over. Busy providers are no reason for one.
             return self._search(call)
         return [*self._discovery.refresh(procedure, now), *self._attempt(call, providers, now)]
+
+    def _providers(self, call: _Call, now: float) -> dict[NodeId, bool]:
+        """Whom a call may go to, as far as is known, and whether its procedure is idempotent there."""
+        procedure, target = call.request.procedure, call.request.target
+        if target is not None:
+            return {target: False}
+        known = self._discovery.known(procedure, now) or {}
+        providers = {peer: idempotent for peer, idempotent in known.items() if peer != self._node_id}
+        if procedure in self._advertised:
+            providers[self._node_id] = self._advertised[procedure]
+        return providers
 
     def _search(self, call: _Call) -> list[Action]:
         call.searched = True

@@ -121,7 +121,7 @@ class Rpc:
             case PeerUp(peer):
                 self._caller.peer_up(peer)
             case PeerSuspect():
-                self._caller.peer_suspect(event)
+                return self._caller.peer_suspect(event, now)
             case PeerDown(peer):
                 return [*self._caller.peer_down(event, now), *self._provider.peer_down(peer, now)]
             case Consumed(delivery):

@@ -212,6 +212,7 @@ class Mesh:
         """As dht_lookup under `found`, with the `key`, the `holders` of the records and the `closest` nodes."""
         if kind not in list(Kind):
             raise ArgumentError("kind", f"must be one of {', '.join(Kind)}, is {kind!r}")
+        check_name("name", name)
         realm = "" if kind == Kind.PEER else self.realm
         result: LookupResult = await self._driver.ask(cmd.DhtLookup(realm, Kind(kind), name))
         found = await self._reporter.records(result.records)
