@@ -157,7 +157,14 @@ def test_subscribe_ends_in_time(node: RunningNode) -> None:
 
 def test_serve_lasts_until_it_is_interrupted(node: RunningNode) -> None:
     command = [sys.executable, "-m", "macula.cli", "serve", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+
+    def heed_interrupts() -> None:
+        # Where the suite runs in the background of a shell, its children inherit that SIGINT is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["serving"][0] == f"{REALM}.demo.echo"
         assert run_json("call", f"{REALM}.demo.echo", "[1]")["result"] == [1]
