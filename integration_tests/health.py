@@ -1,4 +1,4 @@
-"""The four cases that the seeds' two suites share."""
+"""The four cases that Macula 0.17's two suites share."""
 
 import json
 

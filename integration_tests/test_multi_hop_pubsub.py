@@ -1,4 +1,4 @@
-"""The seeds' pub/sub suite, case by case, against five containers; each case can fail."""
+"""Macula 0.17's pub/sub suite, case by case, against five containers; each case can fail."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The seeds' RPC suite, case by case, against five containers; each case can fail."""
+"""Macula 0.17's RPC suite, case by case, against five containers; each case can fail."""
 
 import secrets
 import time

@@ -9,7 +9,7 @@ from macula_lab.topology import Topology
 from standalone import standalone
 
 
-def test_a_node_enters_by_the_settings_of_the_seeds(churn: Topology) -> None:
+def test_a_node_enters_by_the_settings_of_macula_0_17(churn: Topology) -> None:
     network = f"{churn.project}_mesh"
     environment = {
         "NODE_NAME": "alias",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from macula.cli.tables import duration, size
+from macula.cli.tables import duration, show_peers, show_rows, size
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,40 @@ def test_sizes(count: float, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def peer(name: str, address: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "mode": "bootstrap",
+        "short_id": "zudszwf6n6",
+        "address": address,
+        "path": "direct",
+        "rtt_ms": 1234.5,
+        "hops": 2,
+        "inbound": True,
+        "since_s": 400.0,
+        "bytes_sent": 12_345_678,
+        "bytes_received": 12_345_678,
+    }
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_ids_and_times_stay_whole_whatever_peers_call_themselves(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_peers([peer("x" * 255, "[2001:db8:85a3::8a2e:370:7334]:9443"), peer("edge1", "172.21.0.31:9443")])
+    out = capsys.readouterr().out
+    assert out.count("zudszwf6n6") == out.count("1234.5 ms") == out.count("bootstrap") == 2
+    assert all(len(line) <= columns for line in out.splitlines())
+
+
+def test_a_peer_of_the_testbed_takes_one_line_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    show_peers([peer("bootstrap", "172.21.0.10:9443")])
+    assert len(capsys.readouterr().out.strip().splitlines()) == 3
+    show_rows(("name", "id", "address"), [("bootstrap", "z" * 52, "172.21.0.10:9443")], "none")
+    assert len(capsys.readouterr().out.strip().splitlines()) == 3

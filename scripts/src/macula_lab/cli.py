@@ -83,7 +83,7 @@ def exec_(service: str, argv: list[str], name: NameOption = "mesh", project: Pro
     """Run a command in a container, for example: exec edge1 macula peers."""
     container = running(name, project).container(service)
     terminal = ["-it"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-    command = ["docker", "exec", *terminal, str(container.id), *[part for part in argv if part != "--"]]
+    command = ["docker", "exec", *terminal, str(container.id), *(argv[1:] if argv[0] == "--" else argv)]
     os.execvp(command[0], command)  # noqa: S606
 
 

@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parents[3]
 """The checkout this package is installed from (it is installed editable)."""
 
 STATE = ROOT / ".lab"
-"""Git-ignored: the daemon's log and pid, remembered decisions, evidence of failed tests."""
+"""Git-ignored: the daemon's log and pid, evidence of failed tests."""
 
 COMPOSE = ROOT / "compose"
 NODE = ROOT / "node"

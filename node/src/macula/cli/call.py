@@ -10,7 +10,7 @@ import typer
 from macula.cli.options import AsJson, ControlSocket, parse_json
 from macula.cli.output import asking, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 GRACE = 5.0
 """Seconds beyond the call's own deadline for the node to say that it passed."""
 LONGEST = 3600.0

@@ -9,7 +9,7 @@ import typer
 from macula.cli.options import AsJson, ControlSocket
 from macula.cli.output import asking, print_json
 
-app = typer.Typer(no_args_is_help=True, help="Look into the distributed hash table.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look into the distributed hash table.")
 PATIENCE = 60.0
 
 

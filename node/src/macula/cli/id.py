@@ -10,7 +10,7 @@ from macula.cli.client import NoNode
 from macula.cli.options import AsJson, ControlSocket
 from macula.cli.output import connect, print_json, reporting
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 PATIENCE = 10.0
 
 

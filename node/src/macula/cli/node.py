@@ -23,7 +23,7 @@ from macula.runtime.demo import DemoService
 from macula.runtime.http import health_server
 from macula.runtime.reports import MeshLike
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _log = logging.getLogger(__name__)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from macula.runtime.keystore import Keystore
 
-app = typer.Typer(no_args_is_help=True, help="The identities that bootstrap addresses must have.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The identities that bootstrap addresses must have.")
 
 
 @app.command(name="list")

@@ -9,7 +9,7 @@ import typer
 from macula.cli.options import AsJson, ControlSocket, parse_json
 from macula.cli.output import asking, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 GRACE = 30.0
 """Seconds beyond the publication's own deadline: finding the subscribers may take a lookup."""
 

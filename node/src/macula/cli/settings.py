@@ -13,7 +13,7 @@ from macula.config import Settings
 from macula.config.about import about, accepts, argument, default_text, value_text, variables
 from macula.config.sources import origins
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 HEADER = """# Settings
 

@@ -12,7 +12,7 @@ from macula.cli.client import ControlClient, Refused
 from macula.cli.options import AsJson, ControlSocket
 from macula.cli.output import asking, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 PATIENCE = 60.0
 
 

@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDE = 110
+WIDE = 120
 """Columns of a terminal from which on everything is shown."""
+
+_FOLDING = frozenset({"peer", "name", "address", "value", "default"})
+"""Columns whose cells may go on in the next line; ids, times and the like are useless in pieces."""
 
 
 def show_pairs(pairs: Mapping[str, object]) -> None:
@@ -25,15 +28,20 @@ def show_pairs(pairs: Mapping[str, object]) -> None:
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table, or a sentence in place of an empty one. Cells that do not fit go on in the next line, but the first
-    column stays whole. What peers call themselves is never read as markup."""
+    """A table, or a sentence in place of an empty one. Where it does not fit it first becomes denser, then cells of the
+    _FOLDING columns go on in the next line. What peers call themselves is never read as markup."""
     console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console.print(table if table.row_count else empty)
+    if console.measure(table, options=console.options.update(width=10_000)).maximum > console.width:
+        table.padding = (0, 0)
+    if not table.row_count:
+        return console.print(empty)
+    console.print()
+    return console.print(table)
 
 
 def show_peers(peers: Iterable[Mapping[str, Any]]) -> None:

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         BeforeValidator(lower),
         Field(
             description="What the node is for: bootstrap has a known address and is where others enter; gateway is "
-            "public, serves many realms and forwards routed envelopes; edge runs the services of one realm."
+            "public; both serve every realm and forward routed envelopes; edge runs the services of one realm."
         ),
     ] = "edge"
     name: Annotated[
@@ -70,7 +70,10 @@ class Settings(BaseSettings):
     ] = DEFAULT_PORT
     advertise: Annotated[
         AddressList,
-        About(env=("MACULA_ADVERTISE", "MACULA_HOSTNAME"), default="the addresses of this host's interfaces"),
+        About(
+            env=("MACULA_ADVERTISE", "MACULA_HOSTNAME"),
+            default="host; if that is a wildcard, this host's addresses towards the bootstraps",
+        ),
         Field(
             description="Where other nodes reach this one; without a port, the listening one. A DNS name is resolved "
             "when the node starts."

@@ -1,4 +1,4 @@
-"""Transport addresses: an IP literal and a UDP port."""
+"""Transport addresses: a host and a UDP port."""
 
 from __future__ import annotations
 

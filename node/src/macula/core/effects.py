@@ -67,7 +67,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Give something to the application; answered by Consumed(delivery)."""
+    """Give something to the application; a call is answered by the command HandlerDone, an event by Consumed."""
 
     delivery: int
     content: Delivery

@@ -1,8 +1,8 @@
 """What one service asks of the rest of its node, and what it is told.
 
 Services never import each other. A service returns requests among its effects; the engine routes each to the service
-or the connection table that carries it out, and routes the answer back by `token`. Tokens come from the iterator that
-every service of an engine shares, so a token names its asker.
+or the connection table that carries it out, and routes the answer back by `token`. Each service draws its tokens from
+an iterator of its own, none of which gives a number of another's, so a token names its asker.
 """
 
 from __future__ import annotations

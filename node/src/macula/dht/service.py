@@ -51,8 +51,8 @@ _SHORTEST = 0.001
 class Dht:
     """Finds, keeps and publishes signed records (Kademlia). A core.service.Service.
 
-    `realms` are this node's own, ("*",) if it serves any. `tokens` is shared by the services of an engine. A `verifier`
-    may be shared by the nodes of a simulation, to check each signature once for all.
+    `realms` are this node's own, ("*",) if it serves any. `tokens` gives numbers that no other service of the engine
+    uses. A `verifier` may be shared by the nodes of a simulation, to check each signature once for all.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class _Entry:
 
 
 class ConnectionPool:
-    """Which peers are connected, in the order of their last use. `get` and `put` as in the seed; no I/O."""
+    """Which peers are connected, in the order of their last use. No I/O."""
 
     def __init__(self, max_size: int, idle_timeout: float) -> None:
         """`max_size` in connections, `idle_timeout` in seconds."""

@@ -33,7 +33,7 @@ class PoolSettings:
     idle_timeout: float = 300.0
     """Seconds after which a connection that nobody used is closed."""
     dial_timeout: float = 3.0
-    """Seconds for one handshake (DESIGN section 3)."""
+    """Seconds for one attempt to connect, over all addresses of the peer."""
     hello_timeout: float = 5.0
     """Seconds from the handshake to the peer's hello."""
     dial_backoff: float = 5.0

@@ -1,4 +1,4 @@
-"""Who a node is: Ed25519 keys, node ids, signed envelopes and DIDs."""
+"""Who a node is: Ed25519 keys, node ids and DIDs, and the names and realms it stands under."""
 
 from macula.identity.did import Did
 from macula.identity.keys import Identity, verify

@@ -32,8 +32,8 @@ from macula.wire.messages import Message, Publish, PublishAck
 
 
 class PubSub:
-    """Implements core.service.Service for one realm. `tokens` is shared by all services of the engine; its numbers also
-    name deliveries.
+    """Implements core.service.Service for one realm. `tokens` gives numbers that no other service of the engine
+    uses; they also name deliveries.
 
     What this node publishes and itself subscribes takes the same path as everything else, but for the network.
     """

@@ -1,4 +1,4 @@
-"""Single messages to a peer by hand: the seed's peer connector."""
+"""Single messages to a peer by hand, as the peer connector of Macula 0.17 has it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PeerConnector:
     async def send_message(
         self,
         target: NodeId | str,
-        type: str,  # noqa: A002 - the seed's name
+        type: str,  # noqa: A002 - the name it has in Macula 0.17
         message: Mapping[str, Any],
         *,
         timeout: float = 5.0,  # noqa: ASYNC109

@@ -26,7 +26,7 @@ class PathStatus:
 
 
 class Transport(Protocol):
-    """Connections between authenticated peers (DESIGN section 2: the low interface, below the engine)."""
+    """Connections between authenticated peers: the low interface, below the engine."""
 
     @property
     def local_address(self) -> Address:
