@@ -278,3 +278,11 @@ async def test_lookup_and_statistics() -> None:
         assert stats["stored_keys"] >= 4
         with pytest.raises(ArgumentError, match="kind"):
             await asker.dht_lookup("org.test.find_me", "peers")
+
+
+@pytest.mark.parametrize("capacity", [0, 65537])
+async def test_a_wrong_capacity_is_named(capacity: int) -> None:
+    async with mesh_of(1) as (node,):
+        with pytest.raises(ArgumentError, match="capacity"):
+            await node.subscribe("org.test.topic", capacity=capacity)
+        assert (await node.status())["subscriptions"] == []

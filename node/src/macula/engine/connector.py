@@ -57,7 +57,6 @@ _Answer = tuple[NodeId, type[Message], int | bytes | None]
 @dataclass(slots=True)
 class _Open:
     command: SendRaw | RequestRaw
-    started: float
     peer: NodeId | None = None
     answer: _Answer | None = None
 
@@ -82,7 +81,7 @@ class Connector:
         encode(command.message)
         if isinstance(command, RequestRaw) and type(command.message) not in _ANSWERS:
             raise ArgumentError("message", f"{type(command.message).__name__} has no answer to wait for")
-        entry = self._open[id_] = _Open(command, now)
+        entry = self._open[id_] = _Open(command)
         self._timers.set(id_, now + command.timeout)
         if isinstance(command.target, NodeId):
             return self._send(id_, entry, command.target)

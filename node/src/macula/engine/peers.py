@@ -58,7 +58,6 @@ class _State(Enum):
 @dataclass(slots=True)
 class _Peer:
     inbound: bool
-    address: Address
     since: float
     waiting: SendQueue
     state: _State = _State.GREETING
@@ -139,7 +138,7 @@ class PeerTable:
         if peer is not None and peer.state is _State.UP:
             outcomes += self._down(event.peer, peer, codes.DUPLICATE, "replaced by a new connection")
         waiting = SendQueue(self._settings.pool) if peer is None else peer.waiting
-        new = self._peers[event.peer] = _Peer(event.dial is None, event.address, now, waiting)
+        new = self._peers[event.peer] = _Peer(event.dial is None, now, waiting)
         if peer is not None:
             new.dials = peer.dials
         if event.dial in self._address_dials and event.dial is not None:

@@ -179,10 +179,8 @@ class Mesh:
         Iterate over what is returned, or give a callback, plain or async. At most `capacity` events wait for the
         application. With `ack_consumed`, QoS 1 publishers hear only when an event was consumed. Raises ArgumentError.
         """
-        if not 1 <= capacity <= 65536:
-            raise ArgumentError("capacity", f"must be 1 to 65536 events, is {capacity}")
         id_, future = self._driver.give(cmd.Subscribe(pattern, capacity, ack_consumed))
-        subscription = Subscription(pattern, self._driver.consumed, lambda _: self._unsubscribe(id_))
+        subscription = Subscription(pattern, self._driver.consumed, lambda: self._unsubscribe(id_))
         self._handlers.subscriptions[id_] = subscription
         try:
             await future

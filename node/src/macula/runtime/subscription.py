@@ -25,7 +25,7 @@ class Subscription:
         self,
         pattern: str,
         consumed: Callable[[int], None],
-        unsubscribe: Callable[[Subscription], Awaitable[None]],
+        unsubscribe: Callable[[], Awaitable[None]],
     ) -> None:
         self.pattern = pattern
         self.missed = 0
@@ -51,7 +51,7 @@ class Subscription:
         """Unsubscribe. Harmless when repeated."""
         if not self._ended:
             self.end()
-            await self._unsubscribe(self)
+            await self._unsubscribe()
         self._done()
         while self._queue:
             self._consumed(self._queue.popleft()[0])
