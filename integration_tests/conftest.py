@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from pytest_docker.plugin import get_docker_services
 
-from macula_lab.cli import prepare
+from macula_lab.cli.main import prepare
 from macula_lab.report import Reporter
 from macula_lab.topology import Topology
 from macula_lab.workspace import state_file

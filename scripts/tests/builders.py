@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from macula_lab.models import Member, NodeStatus
+from macula_lab.mesh.models import Member, NodeStatus
 
 
 def status_json(name: str, peers: list[str], **changes: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from builders import node_status, status_json
 from macula_lab.errors import LabError
-from macula_lab.models import NodeStatus
+from macula_lab.mesh.models import NodeStatus
 from macula_lab.topology import CommandRefused, Topology, lacks, told_error
 from macula_lab.workspace import topologies
 

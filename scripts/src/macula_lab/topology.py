@@ -12,10 +12,10 @@ from typing import Any, cast
 import docker
 from docker.models.containers import Container
 
-from macula_lab import engine
+from macula_lab.engines.docker import daemon as engine
+from macula_lab.engines.docker.images import PROJECT_LABEL
 from macula_lab.errors import LabError
-from macula_lab.images import PROJECT_LABEL
-from macula_lab.models import Member, NodeStatus
+from macula_lab.mesh.models import Member, NodeStatus
 from macula_lab.process import ignore, run
 from macula_lab.workspace import COMPOSE, topologies
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from macula_lab import engine
+from macula_lab.engines.docker import daemon as engine
 from macula_lab.errors import LabError
 from macula_lab.process import run
 from macula_lab.report import Reporter

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from macula_lab.compose import find
+from macula_lab.engines.docker.command import find
 from macula_lab.errors import LabError
 
 

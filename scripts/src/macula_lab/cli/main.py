@@ -10,11 +10,13 @@ import typer
 from docker.errors import DockerException
 from rich.console import Console
 
-from macula_lab import compose, engine, images
+from macula_lab.engines.docker import command as compose
+from macula_lab.engines.docker import daemon as engine
+from macula_lab.engines.docker import images
 from macula_lab.errors import LabError
-from macula_lab.models import Member, Proof
-from macula_lab.proof import prove
-from macula_lab.render import members_table, proof_lines, settings, try_next
+from macula_lab.mesh.models import Member, Proof
+from macula_lab.mesh.proof import prove
+from macula_lab.mesh.render import members_table, proof_lines, settings, try_next
 from macula_lab.report import Reporter
 from macula_lab.topology import ROUTER, Topology, require_known
 from macula_lab.workspace import COMPOSE, STATE, WHEELHOUSE

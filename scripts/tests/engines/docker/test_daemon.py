@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from macula_lab.engine import advice, forget_dead, running, wait_until
+from macula_lab.engines.docker.daemon import advice, forget_dead, running, wait_until
 
 
 @pytest.mark.parametrize(

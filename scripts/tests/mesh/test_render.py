@@ -3,8 +3,8 @@ import io
 from rich.console import Console, RenderableType
 
 from builders import member, node_status
-from macula_lab.models import CallProof, EventProof, Member, Peer, Proof
-from macula_lab.render import members_table, peer_line, proof_lines, try_next
+from macula_lab.mesh.models import CallProof, EventProof, Member, Peer, Proof
+from macula_lab.mesh.render import members_table, peer_line, proof_lines, try_next
 
 
 def printed(what: RenderableType) -> str:

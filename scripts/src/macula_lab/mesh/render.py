@@ -4,7 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from macula_lab.models import Member, Peer, Proof
+from macula_lab.mesh.models import Member, Peer, Proof
 
 
 def members_table(title: str, members: list[Member]) -> Table:

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from macula_lab import engine
+from macula_lab.engines.docker import daemon as engine
 from macula_lab.errors import LabError
 from macula_lab.process import succeeds
 from macula_lab.report import Reporter

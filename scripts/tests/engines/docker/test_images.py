@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from macula_lab.images import OWN_BASE, REGISTRY_BASE, choose_base, requirements
+from macula_lab.engines.docker.images import OWN_BASE, REGISTRY_BASE, choose_base, requirements
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import uuid
 
 from macula_lab.errors import LabError
-from macula_lab.models import CallProof, EventProof, NodeStatus, Proof
+from macula_lab.mesh.models import CallProof, EventProof, NodeStatus, Proof
 from macula_lab.topology import Topology
 
 EDGE = "edge"

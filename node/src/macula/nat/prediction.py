@@ -1,0 +1,81 @@
+"""Whether two UDP peers can meet directly, told from their NATs alone (RFC 5128; Ford, Srisuresh, Kegel 2005)."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from macula.nat.profile import Filtering, Mapping, Ports, Profile, Udp
+
+
+class Meeting(StrEnum):
+    """How two peers get together, the best first."""
+
+    DIRECT = "direct"
+    """both send to the address that the other was seen at"""
+    PREDICTION = "prediction"
+    """directly, when the next outside port of a sequential NAT is guessed"""
+    BIRTHDAY = "birthday"
+    """directly, when one opens many ports and the other tries many, until two fit"""
+    RELAY = "relay"
+    """only through a third party"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How two peers meet, and the reason in a sentence."""
+
+    meeting: Meeting
+    reason: str
+
+
+def predict(a: Profile, b: Profile) -> Prediction:
+    """How a peer behind NAT `a` and one behind NAT `b` meet by UDP over IPv4, each NAT with its own outside address.
+
+    Both know where the other was last seen from a third place, and both may begin. The same for either order.
+    It tells what the NATs allow. `input=accept` makes the outcome depend on who sends first and is not weighed.
+    """
+    for name, nat in (("the first", a), ("the second", b)):
+        if nat.udp is not Udp.ALLOW:
+            return Prediction(Meeting.RELAY, f"{name} NAT lets no UDP out ({nat.udp})")
+    order = list(Meeting)
+    return min(_entering(a, b, "first"), _entering(b, a, "second"), key=lambda one: order.index(one.meeting))
+
+
+def layered(inner: Profile, outer: Profile) -> Profile:
+    """What a host behind `inner`, itself behind `outer`, seems to be behind: of each part the stricter one."""
+    if not inner.translates:
+        return outer
+    if not outer.translates:
+        return inner
+    mapping = max(inner.mapping, outer.mapping, key=list(Mapping).index)
+    filtering = max(inner.filtering, outer.filtering, key=list(Filtering).index)
+    return replace(
+        outer,
+        mapping=mapping,
+        filtering=filtering,
+        ports=inner.ports if outer.ports is Ports.PRESERVE and inner.ports is not Ports.BLOCK else outer.ports,
+        lifetime=min(inner.lifetime, outer.lifetime),
+        sessions=min((n for n in (inner.sessions, outer.sessions) if n is not None), default=None),
+        udp=inner.udp if inner.udp is not Udp.ALLOW else outer.udp,
+        tcp=max(inner.tcp, outer.tcp, key=lambda tcp: tcp != "allow"),
+    )
+
+
+def _entering(nat: Profile, peer: Profile, which: str) -> Prediction:
+    """How a packet of the host behind `peer` gets in through `nat`."""
+    name = f"the {which} NAT"
+    if not nat.translates or nat.filtering is Filtering.ENDPOINT_INDEPENDENT:
+        return Prediction(Meeting.DIRECT, f"{name} lets everybody in where it was seen")
+    if not nat.dependent:
+        if nat.filtering is Filtering.ADDRESS_DEPENDENT:
+            return Prediction(Meeting.DIRECT, f"{name} is seen at one port and lets in any port of an address sent to")
+        if not peer.dependent:
+            return Prediction(Meeting.DIRECT, "both NATs are seen at one port by everybody")
+        if peer.ports is Ports.SEQUENTIAL:
+            return Prediction(Meeting.PREDICTION, f"{name} must send to the other's next port, which can be guessed")
+        return Prediction(Meeting.BIRTHDAY, f"{name} must send to the other's next port, which is random")
+    source_known = nat.filtering is Filtering.ADDRESS_DEPENDENT or not peer.dependent
+    if nat.ports is Ports.SEQUENTIAL and (source_known or peer.ports is Ports.SEQUENTIAL):
+        return Prediction(Meeting.PREDICTION, f"{name} takes a new port for the peer, which can be guessed")
+    if source_known:
+        return Prediction(Meeting.BIRTHDAY, f"{name} takes a new port for the peer, which is random")
+    return Prediction(Meeting.RELAY, "both NATs take new ports for each other, and at least one cannot be guessed")

@@ -1,0 +1,85 @@
+"""A topology as the lab understands it, whoever runs it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+ROUTER_IMAGE = "macula-router"
+NODE_IMAGE = "macula-node"
+
+ROLE_LABEL = "macula.role"
+ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One IPv4 subnet that services are attached to; nothing but its routers leads out of it."""
+
+    name: str
+    subnet: IPv4Network
+    gateway: IPv4Address | None = None
+    """the address that hosts in it take as their default route; None when the file names none"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One host of a topology."""
+
+    name: str
+    image: str
+    networks: Mapping[str, IPv4Address | None]
+    """by network: the address the file gives it, None where the engine chooses"""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] | None = None
+    """instead of the image's own"""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    depends_on: Sequence[str] = ()
+    cap_add: Sequence[str] = ()
+    cap_drop: Sequence[str] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def role(self) -> str:
+        """bootstrap, gateway, edge, router, or what the file says; a service of our router image is a router."""
+        is_router = repository(self.image) == ROUTER_IMAGE
+        return self.labels.get(ROLE_LABEL, ROUTER if is_router else "")
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it runs our mesh node."""
+        return repository(self.image) == NODE_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compose file with every variable filled in."""
+
+    file: Path
+    services: Mapping[str, Service]
+    networks: Mapping[str, Network]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.file.stem
+
+    def routers(self) -> list[Service]:
+        """The services that run our router image, in the order of the file."""
+        return [service for service in self.services.values() if repository(service.image) == ROUTER_IMAGE]
+
+    def network_of(self, address: IPv4Address) -> Network | None:
+        """The network in which an address lies."""
+        return next((network for network in self.networks.values() if address in network.subnet), None)
+
+    def free_addresses(self, network: str, count: int) -> list[IPv4Address]:
+        """Addresses of a network that no service of the file has, from the top down: for the lab's own helpers.
+
+        Raises LabError, naming the network, when it has too few.
+        """
+        raise NotImplementedError
+
+
+def repository(image: str) -> str:
+    """An image's name without registry, namespace, tag and digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]

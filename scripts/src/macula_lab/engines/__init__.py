@@ -1,0 +1,1 @@
+"""What can run a topology: Docker, or plain network namespaces."""

@@ -1,0 +1,1 @@
+"""Topologies in network namespaces of this host, without a container engine."""

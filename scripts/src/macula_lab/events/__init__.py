@@ -1,0 +1,1 @@
+"""Things that happen to networks, made to happen."""

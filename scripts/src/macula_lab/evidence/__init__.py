@@ -1,0 +1,1 @@
+"""What was seen: packets, rules, mappings, logs, and the explanation."""

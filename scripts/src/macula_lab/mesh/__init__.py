@@ -1,0 +1,1 @@
+"""What is asked of our own mesh in a topology: status, readiness, the proof."""
