@@ -20,6 +20,7 @@ from macula.engine import Bootstrap, Engine, EngineSettings
 from macula.engine.settings import PoolSettings, ReconnectSettings
 from macula.errors import ConfigError
 from macula.identity import Identity, NodeId
+from macula.providers.quic.diagnosis import Diagnosis, KeyLog, QlogFolder
 from macula.providers.quic.transport import QuicTransport
 from macula.relay.settings import RouteSettings
 from macula.rpc.settings import RpcSettings
@@ -71,7 +72,11 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     identity = identity or Keystore(settings.data_dir).load_or_create_identity()
     engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
     advertise = await resolve_advertised(settings.advertise, settings.host)
-    transport = QuicTransport(identity, Address(settings.host, settings.port))
+    diagnosis = Diagnosis(
+        KeyLog(settings.key_log) if settings.key_log else None,
+        QlogFolder(settings.qlog_dir) if settings.qlog_dir else None,
+    )
+    transport = QuicTransport(identity, Address(settings.host, settings.port), diagnosis=diagnosis)
     engine = Engine(identity, engine_settings, random.Random())
     driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
     await transport.open(driver.deliver)

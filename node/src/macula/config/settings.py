@@ -24,6 +24,7 @@ from macula.config.types import (
     AddressList,
     IpAddress,
     Name,
+    OptionalPath,
     PeerList,
     Port,
     Seconds,
@@ -200,6 +201,22 @@ class Settings(BaseSettings):
             description="How long a stopping node lets running calls finish; below the 10 s after which Docker kills.",
         ),
     ] = 5.0
+    key_log: Annotated[
+        OptionalPath,
+        About(env=("MACULA_KEY_LOG", "SSLKEYLOGFILE"), accepts="a file", default="none"),
+        Field(
+            description="Where to append the TLS secrets of every connection, for Wireshark: whoever reads the file "
+            "can decrypt all traffic. A relative path is within data_dir; at most 16 MiB."
+        ),
+    ] = None
+    qlog_dir: Annotated[
+        OptionalPath,
+        About(accepts="a directory", default="none"),
+        Field(
+            description="Where to write one qlog trace of each connection (JSON text sequences, for qvis and others); "
+            "slows the node down. A relative path is within data_dir; at most 64 MiB and 1000 traces in one run."
+        ),
+    ] = None
     config: Annotated[
         Path | None,
         About(env=(CONFIG_VARIABLE,), accepts="a file", default="none"),

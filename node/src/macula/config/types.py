@@ -6,7 +6,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from macula.config.about import About
 from macula.config.endpoints import AdvertisedAddress, BootstrapPeer
@@ -53,7 +53,13 @@ def control_socket_in(earlier: dict[str, Any]) -> Path:
     return Path(earlier.get("data_dir", Path())) / CONTROL_SOCKET
 
 
+def _in_data_dir(path: Path | None, info: ValidationInfo) -> Path | None:
+    return info.data.get("data_dir", Path()) / path if path is not None else None
+
+
 Seconds = Annotated[float, About(unit="s")]
+OptionalPath = Annotated[Path | None, AfterValidator(_in_data_dir)]
+"""A relative path is within the data directory, whose setting must stand before it."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=255)]
 IpAddress = Annotated[str, AfterValidator(_ip), About(accepts="an IP address")]

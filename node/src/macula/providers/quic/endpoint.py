@@ -20,6 +20,7 @@ from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
 from macula.providers.quic.connection import Connection, State
 from macula.providers.quic.demux import ConnectionIds, Grave, destination_id, is_quic, parse_header
+from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.dialing import Attempt
 from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
 from macula.providers.quic.path import Path
@@ -38,14 +39,21 @@ class Endpoint:
     `handle_timer`. Extra calls are harmless. `now` is monotonic seconds and never goes back."""
 
     def __init__(
-        self, identity: Identity, rng: random.Random, instance: int, settings: QuicSettings | None = None
+        self,
+        identity: Identity,
+        rng: random.Random,
+        instance: int,
+        settings: QuicSettings | None = None,
+        diagnosis: Diagnosis = NO_DIAGNOSIS,
     ) -> None:
         """`instance` is a number (1 to 2**159 - 1) that no other run of this node has; it tells peers of a restart."""
         self._settings = settings or QuicSettings()
         self._own = identity.node_id
         certificate = make_certificate(identity, instance)
-        self._client = make_configuration(identity, certificate, self._settings, is_client=True)
-        self._server = make_configuration(identity, certificate, self._settings, is_client=False)
+        self._client, self._server = (
+            make_configuration(identity, certificate, self._settings, is_client=is_client, diagnosis=diagnosis)
+            for is_client in (True, False)
+        )
         self._admission = Admission(self._settings, rng)
         self._rng = rng
         self._ids = ConnectionIds(self._settings.linger_time)

@@ -17,6 +17,7 @@ from macula.core.address import Address
 from macula.core.effects import Dial, TransportEffect
 from macula.core.events import UNREACHABLE, DialFailed, Event
 from macula.identity import Identity, NodeId
+from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.resolver import Resolver
 from macula.providers.quic.settings import QuicSettings
@@ -32,12 +33,18 @@ class QuicTransport:
     """
 
     def __init__(
-        self, identity: Identity, local: Address, settings: QuicSettings | None = None, rng: random.Random | None = None
+        self,
+        identity: Identity,
+        local: Address,
+        settings: QuicSettings | None = None,
+        rng: random.Random | None = None,
+        diagnosis: Diagnosis = NO_DIAGNOSIS,
     ) -> None:
         """`local` is where to listen: an IP literal, and a port or 0 for any free one."""
         self._settings = settings or QuicSettings()
         self._local = local
-        self._endpoint = Endpoint(identity, rng or random.SystemRandom(), x509.random_serial_number(), self._settings)
+        rng, instance = rng or random.SystemRandom(), x509.random_serial_number()
+        self._endpoint = Endpoint(identity, rng, instance, self._settings, diagnosis)
         self._socket: UdpSocket | None = None
         self._deliver: Callable[[Event], None] = lambda event: None
         self._events: deque[Event] = deque()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from typing import TextIO, cast
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.congestion.base import create_congestion_control
@@ -31,6 +32,7 @@ from cryptography import x509
 from macula.core.lanes import Lane
 from macula.identity import Identity
 from macula.providers.quic.congestion import ALGORITHM, WatchfulReno
+from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis, QlogTrace
 from macula.providers.quic.mtu import Probe
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 
@@ -45,7 +47,12 @@ would drop datagrams from any other server address than the one it dialed."""
 
 
 def make_configuration(
-    identity: Identity, certificate: x509.Certificate, settings: QuicSettings, *, is_client: bool
+    identity: Identity,
+    certificate: x509.Certificate,
+    settings: QuicSettings,
+    *,
+    is_client: bool,
+    diagnosis: Diagnosis = NO_DIAGNOSIS,
 ) -> QuicConfiguration:
     """The configuration of all connections of one role. Certificates are checked by us, after the handshake."""
     configuration = QuicConfiguration(
@@ -58,6 +65,8 @@ def make_configuration(
         max_data=settings.lane_window * len(Lane),
         max_datagram_size=SMALLEST_DATAGRAM,
         max_stream_data=settings.lane_window,
+        quic_logger=diagnosis.qlog,
+        secrets_log_file=cast("TextIO | None", diagnosis.key_log),
         supported_versions=list(VERSIONS),
         verify_mode=ssl.CERT_NONE,
     )
@@ -208,7 +217,11 @@ class TunedConnection(QuicConnection):
     ) -> tuple[bool, bool]:
         if context.epoch is not Epoch.INITIAL:
             self.proofs += 1
-        return super()._payload_received(context, plain, crypto_frame_required=crypto_frame_required)
+        try:
+            return super()._payload_received(context, plain, crypto_frame_required=crypto_frame_required)
+        finally:
+            if isinstance(self._quic_logger, QlogTrace):
+                self._quic_logger.complete()
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         limit = self._local_max_data
