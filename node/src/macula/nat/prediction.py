@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from macula.nat.profile import Filtering, Mapping, Ports, Profile, Udp
+from macula.nat.profile import Filtering, Mapping, Ports, Profile, Tcp, Udp
 
 
 class Meeting(StrEnum):
@@ -42,21 +42,19 @@ def predict(a: Profile, b: Profile) -> Prediction:
 
 def layered(inner: Profile, outer: Profile) -> Profile:
     """What a host behind `inner`, itself behind `outer`, seems to be behind: of each part the stricter one."""
-    if not inner.translates:
-        return outer
-    if not outer.translates:
-        return inner
-    mapping = max(inner.mapping, outer.mapping, key=list(Mapping).index)
-    filtering = max(inner.filtering, outer.filtering, key=list(Filtering).index)
+    udp = inner.udp if inner.udp is not Udp.ALLOW else outer.udp
+    tcp = inner.tcp if inner.tcp is not Tcp.ALLOW else outer.tcp
+    if not (inner.translates and outer.translates):
+        return replace(outer if outer.translates else inner, udp=udp, tcp=tcp)
     return replace(
         outer,
-        mapping=mapping,
-        filtering=filtering,
+        mapping=max(inner.mapping, outer.mapping, key=list(Mapping).index),
+        filtering=max(inner.filtering, outer.filtering, key=list(Filtering).index),
         ports=inner.ports if outer.ports is Ports.PRESERVE and inner.ports is not Ports.BLOCK else outer.ports,
         lifetime=min(inner.lifetime, outer.lifetime),
         sessions=min((n for n in (inner.sessions, outer.sessions) if n is not None), default=None),
-        udp=inner.udp if inner.udp is not Udp.ALLOW else outer.udp,
-        tcp=max(inner.tcp, outer.tcp, key=lambda tcp: tcp != "allow"),
+        udp=udp,
+        tcp=tcp,
     )
 
 

@@ -123,13 +123,12 @@ class Profile:
 
     def __str__(self) -> str:
         """The parts in the form that `parse` takes, without those that have their default."""
-        if not self.translates:
-            return "none"
-        told = [f"mapping={self.mapping}", f"filtering={self.filtering}", f"ports={self.ports}"]
-        plain = Profile()
+        always = ("mapping", "filtering", "ports") if self.translates else ()
+        told = [] if self.translates else ["none"]
+        plain = Profile(translates=self.translates)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in ("mapping", "filtering", "ports") and value != getattr(plain, field.name):
+            if field.name in always or value != getattr(plain, field.name):
                 told.append(f"{field.name}={written(value)}")
         return ",".join(told)
 
