@@ -1,9 +1,14 @@
 """A topology as the lab understands it, whoever runs it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from macula_lab.errors import LabError
 
 ROUTER_IMAGE = "macula-router"
 NODE_IMAGE = "macula-node"
@@ -58,6 +63,10 @@ class Plan:
     file: Path
     services: Mapping[str, Service]
     networks: Mapping[str, Network]
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """the whole file, also what the lab has no use for"""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """of the environment, those that the file uses, with their values; not those that are unset"""
 
     @property
     def name(self) -> str:
@@ -77,7 +86,33 @@ class Plan:
 
         Raises LabError, naming the network, when it has too few.
         """
-        raise NotImplementedError
+        subnet, taken = self.networks[network].subnet, self.taken(network)
+        hosts = map(IPv4Address, range(int(subnet.broadcast_address) - 1, int(subnet.network_address), -1))
+        found = list(islice((address for address in hosts if address not in taken), count))
+        if len(found) < count:
+            cause = f"networks.{network}: {subnet} has {len(found)} free addresses, the lab needs {count}"
+            raise LabError(cause, "give the network a larger subnet")
+        return found
+
+    def taken(self, network: str) -> set[IPv4Address]:
+        """Addresses of a network that the file gives to somebody: services, the gateway, and what routers own.
+
+        Where the file names no gateway the first host's address counts as one: Docker takes it.
+        """
+        subnet = self.networks[network].subnet
+        given = {service.networks.get(network) for service in self.services.values()}
+        owned = {address for router in self.routers() for address in own_addresses(router)}
+        gateway = self.networks[network].gateway or subnet.network_address + 1
+        return {address for address in {*given, *owned, gateway} if address is not None and address in subnet}
+
+
+def own_addresses(router: Service) -> set[IPv4Address]:
+    """What a router takes as its own beside what the engine gives it; what is no address there is its affair."""
+    found = set()
+    for text in router.environment.get("ADDRESSES", "").split():
+        with suppress(ValueError):
+            found.add(IPv4Interface(text).ip)
+    return found
 
 
 def repository(image: str) -> str:
