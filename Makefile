@@ -1,7 +1,9 @@
-# The commands of the project. Settings: TOPOLOGY (a name in compose/), PROJECT, LAB_NETWORK (two octets: 172.21),
-# BASE_IMAGE, COMPOSE_CMD, PYTHON.
-.PHONY: help setup up ps logs down test unit integration check clean
+# The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
+# (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
+# BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
+.PHONY: help setup up ps logs down selfcheck test unit integration check clean
 LAB = .venv/bin/macula-lab
+export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -11,17 +13,20 @@ setup: .venv/.ready ## the virtual environment with both packages (the other tar
 .venv/.ready: node/pyproject.toml scripts/pyproject.toml scripts/setup
 	scripts/setup
 
-up: setup ## bring a topology up, show the mesh, prove it with a call and an event; TOPOLOGY=mesh
+up: setup ## bring a lab up, prove its routers and its mesh, show it; TOPOLOGY=mesh
 	$(LAB) up
 
-ps: setup ## show the mesh that is up
+ps: setup ## show the lab that is up
 	$(LAB) ps
 
-logs: setup ## what the containers wrote
+logs: setup ## what its hosts wrote
 	$(LAB) logs
 
-down: setup ## stop and remove the topology
+down: setup ## remove it
 	$(LAB) down
+
+selfcheck: setup ## every NAT class and port policy: built, classified, compared
+	$(LAB) selfcheck
 
 test: unit integration ## every test
 
@@ -29,12 +34,12 @@ unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest
 	cd scripts && ../.venv/bin/python -m pytest
 
-integration: setup ## the suites against topologies that they bring up themselves
+integration: setup ## the suites against labs that they bring up themselves
 	cd integration_tests && ../.venv/bin/python -m pytest
 
 check: setup ## ruff, mypy --strict, import rules, habits
 	scripts/check
 
-clean: ## remove all that was made: containers, images, engine if we started it, virtual environment, caches
+clean: ## remove all that was made: labs, images, engine if we started it, virtual environment, caches
 	[ ! -x $(LAB) ] || $(LAB) clean
 	git -c core.excludesFile=/dev/null clean -fdXq

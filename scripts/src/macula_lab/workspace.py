@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parents[3]
 """The checkout this package is installed from (it is installed editable)."""
 
 STATE = ROOT / ".lab"
-"""Git-ignored: the daemon's log and pid, evidence of failed tests."""
+"""Git-ignored: the labs that are up, what happened in them, evidence, the daemon's log and pid."""
 
 COMPOSE = ROOT / "compose"
 NODE = ROOT / "node"
@@ -14,9 +14,10 @@ WHEELHOUSE = NODE / "wheelhouse"
 
 
 def state_file(name: str) -> Path:
-    """The path of a file in the state directory, which is made if it is not there."""
-    STATE.mkdir(exist_ok=True)
-    return STATE / name
+    """The path of a file in the state directory, whose folder is made if it is not there; `name` may have slashes."""
+    path = STATE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def topologies() -> list[str]:

@@ -111,7 +111,11 @@ class Engine(Protocol):
         """Give the service an interface in this network, and the network's gateway as default route if it has none."""
 
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> Helper:
-        """A helper with a network namespace of its own, in networks of the plan; `gateway`: with their default route."""
+        """A helper in a network namespace of its own, in networks of the plan; `gateway`: with their default route."""
 
     def beside(self, service: str, name: str) -> Helper:
         """A helper in the network namespace of a service that runs."""
+
+    def kept(self, name: str) -> Helper | None:
+        """The helper of this name that an earlier command of the lab made and did not remove, with its files and with
+        what it spawned still running (`capture start`, then `capture stop`); None when there is none."""

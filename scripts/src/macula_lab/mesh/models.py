@@ -43,26 +43,31 @@ class NodeStatus(BaseModel):
 
 
 class Member(BaseModel):
-    """One container of a topology as the engine sees it and, for a node that answers, as it sees itself."""
+    """One service of a topology as the engine sees it and, for a node that answers, as it sees itself."""
 
     service: str
     role: str
-    """bootstrap, gateway, edge or router"""
+    """bootstrap, gateway, edge, router or what the file says; empty where it says nothing"""
     state: str
     """running, exited (1), ... and the health where the engine checks it"""
     address: str
     """IPv4 addresses in the topology's networks"""
+    image: str = ""
+    is_node: bool = False
+    """whether it runs our mesh node"""
+    nat: str = ""
+    """the NAT that a router is, and which routers a host is behind"""
     status: NodeStatus | None = None
 
 
 class CallProof(BaseModel):
-    """A call from one edge that the other answered."""
+    """A call that took the path it had to take: by `none`, the provider was not reached."""
 
     caller: str
     provider: str
     procedure: str
     path: str
-    latency_ms: float
+    latency_ms: float | None = None
 
 
 class EventProof(BaseModel):
@@ -77,5 +82,7 @@ class EventProof(BaseModel):
 class Proof(BaseModel):
     """What `up` shows a mesh to be able to do."""
 
-    call: CallProof
-    event: EventProof
+    calls: list[CallProof]
+    event: EventProof | None
+    cut_off: dict[str, str]
+    """nodes that cannot join, and why"""

@@ -1,59 +1,69 @@
-"""The smoke call and event: the mesh does for two of its edges what it is for."""
+"""The smoke calls and event: the mesh does for its edges what it is for, by the paths that its NATs allow."""
 
 import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from macula_lab.errors import LabError
+from macula_lab.mesh.expectation import EDGE, Call, Expectation, Path
+from macula_lab.mesh.mesh import CommandRefused, Mesh
 from macula_lab.mesh.models import CallProof, EventProof, NodeStatus, Proof
-from macula_lab.topology import Topology
 
-EDGE = "edge"
+REFUSAL_DEADLINE = "3"
+"""Seconds that a call which must not arrive is given."""
 
 
-def prove(topology: Topology) -> Proof | None:
-    """A call from the first edge to the second, and an event that travels the same way; None with fewer than two edges.
+def prove(mesh: Mesh, expected: Expectation) -> Proof:
+    """Every call that is expected, and an event from one edge to another.
 
-    Raises LabError when the answer or the event is not what was sent.
+    Raises LabError when an answer, its path or the event is not what it must be; a call that arrives where none can is
+    as wrong as one that does not.
     """
-    edges = [member for member in topology.members() if member.role == EDGE]
+    named = sorted({name for asked in expected.calls for name in (asked.caller, asked.provider)})
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        statuses = dict(zip(named, pool.map(mesh.status, named), strict=True))
+        calls = list(pool.map(lambda asked: call(mesh, asked, statuses), expected.calls))
+    return Proof(calls=calls, event=event(mesh, expected, statuses), cut_off=dict(expected.cut_off))
+
+
+def call(mesh: Mesh, asked: Call, statuses: Mapping[str, NodeStatus]) -> CallProof:
+    """A node asks another, and nobody else, who it is."""
+    provider = statuses[asked.provider]
+    # Callers are edges, which have one realm; a bootstrap serves them all and has none of its own to name.
+    procedure = f"{statuses[asked.caller].realms[0]}.demo.whoami"
+    argv = ["call", procedure, "{}", "--to", provider.node_id]
+    made = CallProof(caller=asked.caller, provider=asked.provider, procedure=procedure, path=asked.path)
+    if asked.path is Path.NONE:
+        try:
+            answer = mesh.exec_json(asked.caller, [*argv, "--timeout", REFUSAL_DEADLINE])
+        except CommandRefused:
+            return made
+        raise LabError(f"{asked.caller} must not reach {asked.provider}, but was answered: {answer}")
+    answer = mesh.exec_json(asked.caller, argv)
+    if answer["provider"] != provider.node_id or answer["result"]["node_id"] != provider.node_id:
+        raise LabError(
+            f"{asked.caller} called {asked.provider} ({provider.short_id}), somebody else answered: {answer}"
+        )
+    if answer["path"] != asked.path:
+        cause = f"{asked.caller} reached {asked.provider} {answer['path']}, with these NATs it must be {asked.path}"
+        raise LabError(cause, f"macula-lab why {asked.caller} {asked.provider}")
+    return made.model_copy(update={"latency_ms": answer["latency_ms"]})
+
+
+def event(mesh: Mesh, expected: Expectation, statuses: Mapping[str, NodeStatus]) -> EventProof | None:
+    """The first edge publishes with QoS 1 what the second is subscribed to; None where they are not both members."""
+    services = mesh.engine.plan.services
+    edges = [name for name in statuses if services[name].role == EDGE and name in expected.members]
     if len(edges) < 2:
         return None
-    caller, provider = edges[:2]
-    if caller.status is None or provider.status is None:
-        raise LabError(f"{caller.service} and {provider.service} do not both answer", "macula-lab ps")
-    return Proof(
-        call=call(topology, caller.service, provider.service, provider.status),
-        event=event(topology, caller.service, provider.service, caller.status),
-    )
-
-
-def call(topology: Topology, caller: str, provider: str, status: NodeStatus) -> CallProof:
-    """`caller` asks `provider`, and nobody else, who it is."""
-    procedure = f"{status.realms[0]}.demo.whoami"
-    answer = topology.exec_json(caller, ["call", procedure, "{}", "--to", status.node_id])
-    if answer["provider"] != status.node_id or answer["result"]["node_id"] != status.node_id:
-        raise LabError(f"{caller} called {provider} ({status.short_id}) and was answered by somebody else: {answer}")
-    return CallProof(
-        caller=caller,
-        provider=provider,
-        procedure=procedure,
-        path=answer["path"],
-        latency_ms=answer["latency_ms"],
-    )
-
-
-def event(topology: Topology, publisher: str, subscriber: str, status: NodeStatus) -> EventProof:
-    """`publisher` publishes with QoS 1 what `subscriber` is subscribed to; it is acknowledged and it is received."""
+    publisher, subscriber = edges[:2]
+    status = statuses[publisher]
     topic = f"{status.realms[0]}.lab.hello"
-    payload = {"hello": uuid.uuid4().hex}
-    received = topology.stream(subscriber, ["subscribe", topic, "--count", "1", "--timeout", "15"])
+    word = uuid.uuid4().hex
+    received = mesh.stream(subscriber, ["subscribe", topic, "--count", "1", "--timeout", "15"])
     next(received)
-    published = topology.exec_json(publisher, ["publish", topic, f'{{"hello": "{payload["hello"]}"}}', "--qos", "1"])
+    published = mesh.exec_json(publisher, ["publish", topic, f'{{"hello": "{word}"}}', "--qos", "1"])
     got = next(received, None)
-    if got is None or got["payload"] != payload or got["publisher"] != status.node_id:
-        raise LabError(f"{publisher} published {payload} to {topic}; {subscriber} received {got}, {published}")
-    return EventProof(
-        publisher=publisher,
-        subscriber=subscriber,
-        topic=topic,
-        latency_ms=published["latency_ms"],
-    )
+    if got is None or got["payload"] != {"hello": word} or got["publisher"] != status.node_id:
+        raise LabError(f"{publisher} published {word} to {topic}; {subscriber} received {got}, {published}")
+    return EventProof(publisher=publisher, subscriber=subscriber, topic=topic, latency_ms=published["latency_ms"])

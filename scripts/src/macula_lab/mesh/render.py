@@ -1,27 +1,34 @@
-"""What a person sees of a topology: the table of nodes, the proof, and what to try next."""
+"""What a person sees of a topology: the table of its hosts, the proof, and what to try next."""
+
+import shlex
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from macula_lab.mesh.models import Member, Peer, Proof
+from macula_lab.mesh.models import CallProof, Member, Peer, Proof
 
 
 def members_table(title: str, members: list[Member]) -> Table:
-    """Node, role, address, id, DHT entries, and peers with path and round-trip time."""
-    table = Table(title=title, title_justify="left", title_style="bold", show_lines=True)
-    for heading in ("node", "role", "address", "id", "DHT", "peers (path, round trip)"):
+    """Host, role, address and NAT; where there are nodes of ours also id, DHT entries, and peers with their path."""
+    has_nodes = any(member.is_node for member in members)
+    table = Table(title=title, title_justify="left", title_style="bold", show_lines=has_nodes)
+    headings = ["node", "role", "address", "NAT"]
+    headings += ["id", "DHT", "peers (path, round trip)"] if has_nodes else ["state"]
+    for heading in headings:
         table.add_column(heading, overflow="fold", justify="right" if heading == "DHT" else "left")
     names = {member.status.node_id: member.service for member in members if member.status}
     for member in members:
-        address = member.address.replace(" ", "\n")
-        if member.status is None:
-            told = member.state if member.role == "router" else f"{member.state}, no answer"
-            table.add_row(member.service, member.role, address, "", "", Text(told, "dim"))
-            continue
-        peers = "\n".join(peer_line(peer, names) for peer in member.status.peers)
-        entries = str(member.status.dht.nodes)
-        table.add_row(member.service, member.role, address, member.status.short_id, entries, peers)
+        known = [member.service, member.role or member.image, member.address.replace(" ", "\n")]
+        known.append(member.nat.replace(", behind", "\nbehind"))
+        if member.status:
+            peers = "\n".join(peer_line(peer, names) for peer in member.status.peers)
+            table.add_row(*known, member.status.short_id, str(member.status.dht.nodes), peers or "none")
+        elif has_nodes:
+            told = f"{member.state}, no answer" if member.is_node else member.state
+            table.add_row(*known, "", "", Text(told, "dim"))
+        else:
+            table.add_row(*known, member.state)
     return table
 
 
@@ -34,34 +41,34 @@ def peer_line(peer: Peer, names: dict[str, str]) -> str:
 
 
 def proof_lines(proof: Proof) -> Group:
-    """The smoke call and event with their latency."""
-    call, event = proof.call, proof.event
-    return Group(
-        f"call   {call.caller} -> {call.provider}  {call.procedure}  {call.path}, answered in {call.latency_ms:.1f} ms",
-        f"event  {event.publisher} -> {event.subscriber}  {event.topic}  acknowledged in {event.latency_ms:.1f} ms",
-    )
+    """The smoke calls and the event with their latency, and who is cut off and why."""
+    lines = [call_line(call) for call in proof.calls]
+    if event := proof.event:
+        lines.append(
+            f"event  {event.publisher} -> {event.subscriber}  {event.topic}  acknowledged in {event.latency_ms:.1f} ms"
+        )
+    lines += [f"cut off, as it must be: {name}, {why}" for name, why in proof.cut_off.items()]
+    return Group(*lines)
 
 
-def chosen(topology: str, project: str) -> dict[str, str]:
-    """The settings that a command needs to mean this topology; none where the defaults do."""
-    needed = {"topology": topology} if topology != "mesh" else {}
-    return needed if project == f"macula-{topology}" else {**needed, "project": project}
+def call_line(call: CallProof) -> str:
+    """One call."""
+    ended = "not reached, as it must be" if call.latency_ms is None else f"answered in {call.latency_ms:.1f} ms"
+    path = "" if call.latency_ms is None else f"{call.path}, "
+    return f"call   {call.caller} -> {call.provider}  {call.procedure}  {path}{ended}"
 
 
-def settings(topology: str, project: str) -> str:
-    """The same for `make`, each with a space before it."""
-    return "".join(f" {name.upper()}={value}" for name, value in chosen(topology, project).items())
-
-
-def try_next(topology: str, project: str, service: str, realm: str) -> Group:
-    """Commands that lead on from here."""
-    where = settings(topology, project)
-    options = "".join(f" --{name} {value}" for name, value in chosen(topology, project).items())
-    lab = f".venv/bin/macula-lab exec{options} {service} --"
-    return Group(
-        "Try next:",
-        f'  {lab} macula call {realm}.demo.add \'{{"a": 1, "b": 2}}\'',
-        f"  {lab} macula dht lookup {realm}.demo.echo",
-        f"  make logs{where}    make ps{where}    make down{where}",
-        "  make test",
-    )
+def try_next(where: list[str], service: str, realm: str, router: str) -> Group:
+    """Commands that lead on from here. `where` are the options that name this lab, none when it is the only one."""
+    lab = ".venv/bin/macula-lab"
+    options = "".join(f" {option}" for option in map(shlex.quote, where))
+    lines = [f'  {lab} exec{options} {service} -- macula call {realm}.demo.add \'{{"a": 1, "b": 2}}\'']
+    if router:
+        lines += [
+            f"  {lab} event{options} nat-reboot {router}",
+            f"  {lab} link{options} {router} --delay 40 --loss 2",
+            f"  {lab} exec{options} {router} -- macula-router show",
+        ]
+    else:
+        lines.append(f"  {lab} exec{options} {service} -- macula dht lookup {realm}.demo.echo")
+    return Group("Try next:", *lines, f"  {lab} logs{options}", f"  {lab} down{options}")

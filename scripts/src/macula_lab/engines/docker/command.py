@@ -3,9 +3,10 @@
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
-from macula_lab.engines.docker import daemon as engine
 from macula_lab.errors import LabError
+from macula_lab.packages import can_install, install
 from macula_lab.process import succeeds
 from macula_lab.report import Reporter
 
@@ -33,17 +34,27 @@ def answers(command: Sequence[str]) -> bool:
     return succeeds([*command, "version"])
 
 
+@cache
+def require() -> tuple[str, ...]:
+    """The compose command of this machine; looked for once, since asking it takes half a second.
+
+    Raises LabError when there is none.
+    """
+    found = find(os.environ, answers)
+    if found is None:
+        raise LabError("there is no compose command", INSTALL)
+    return found
+
+
 def ensure(report: Reporter) -> tuple[str, ...]:
     """The compose command, installed from the distribution where there is none and we are root on Debian or Ubuntu.
 
     Raises LabError, saying what to do, where that is not possible.
     """
-    found = find(os.environ, answers)
-    if found is None:
-        if not engine.can_install():
-            raise LabError("there is no compose command", INSTALL)
-        engine.install(report, "docker-compose-v2", otherwise="docker-compose")
-        found = find(os.environ, answers)
-    if found is None:
-        raise LabError("the compose command of the distribution does not run", INSTALL)
-    return found
+    try:
+        return require()
+    except LabError:
+        if os.environ.get("COMPOSE_CMD") or not can_install():
+            raise
+    install(report, "docker-compose-v2", otherwise="docker-compose")
+    return require()

@@ -12,6 +12,7 @@ import docker
 from docker.errors import DockerException
 
 from macula_lab.errors import LabError
+from macula_lab.packages import can_install, install
 from macula_lab.process import last_lines, run, succeeds
 from macula_lab.report import Reporter
 from macula_lab.workspace import state_file
@@ -28,7 +29,7 @@ def client() -> docker.DockerClient:
     Raises LabError when none answers.
     """
     try:
-        found = docker.from_env(timeout=120)
+        found = docker.from_env(timeout=120, max_pool_size=32)
         found.ping()
     except DockerException as error:
         raise LabError("no Docker engine answers", "run `macula-lab engine start`", str(error)) from error
@@ -42,11 +43,6 @@ def answers() -> bool:
     except LabError:
         return False
     return True
-
-
-def can_install() -> bool:
-    """Whether the lab may install the distribution's packages: root on Debian or Ubuntu."""
-    return os.geteuid() == 0 and Path("/etc/debian_version").exists()
 
 
 def ensure(report: Reporter) -> None:
@@ -79,22 +75,6 @@ def advice(environ: Mapping[str, str], platform: str, installable: bool) -> str:
             " install Docker by your distribution's guide and start it"
         )
     return ""
-
-
-def install(report: Reporter, package: str, otherwise: str = "") -> None:
-    """Install a Debian package; `otherwise` names the one to take where the distribution does not have it.
-
-    Raises LabError when apt-get fails.
-    """
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    hint = "look at the package sources in /etc/apt, then run this again"
-    with report.step("Reading the distribution's package lists (apt-get update)") as show:
-        run(["apt-get", "update"], show=show, env=env, timeout=300, next_step=hint)
-    if otherwise and not succeeds(["apt-cache", "show", "--no-all-versions", package]):
-        package = otherwise
-    with report.step(f"Installing the distribution's {package}") as show:
-        command = ["apt-get", "install", "-y", "--no-install-recommends", package]
-        run(command, show=show, env=env, timeout=600, next_step=hint)
 
 
 def start(report: Reporter) -> None:

@@ -1,55 +1,63 @@
 """The images: which base they stand on, the wheels they are made from, and building them."""
 
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException, ImageNotFound
 
+from macula_lab.composefile.plan import NODE_IMAGE, ROUTER_IMAGE
 from macula_lab.engines.docker import daemon as engine
+from macula_lab.engines.docker import labels
 from macula_lab.errors import LabError
+from macula_lab.packages import can_install
 from macula_lab.process import run
 from macula_lab.report import Reporter
-from macula_lab.workspace import NODE, ROOT, WHEELHOUSE
+from macula_lab.workspace import NODE, ROOT, WHEELHOUSE, state_file
 
 REGISTRY_BASE = "python:3.12-slim-bookworm"
 OWN_BASE = "macula-base"
-NODE_IMAGE = "macula-node"
-ROUTER_IMAGE = "macula-router"
-
-PROJECT_LABEL = "com.docker.compose.project"
-LAB_LABEL = "macula.lab"
+MAKE_BASE = ROOT / "docker" / "base" / "make-base"
 
 REGISTRY_DEADLINE = 10
 """Seconds an image registry has for saying that it has the base image."""
 
 
-def build(report: Reporter) -> None:
-    """Make the images of the nodes and the routers. With nothing changed the engine's layer cache makes this a second.
+def build(report: Reporter, wanted: Collection[str]) -> None:
+    """Make our images, those that are wanted. With nothing changed the engine's layer cache makes this a second.
 
     Raises LabError with the builder's last lines.
     """
-    client = engine.client()
-    try:
+    with alone(), closing(engine.client()) as client:
         base = choose_base(
             os.environ,
             present=lambda image: is_present(client, image),
             registry_answers=lambda: registry_answers(report),
         )
-        if base == OWN_BASE and not is_present(client, OWN_BASE):
+        if base == OWN_BASE and not is_current(client):
             make_own_base(report)
-    finally:
-        client.close()
-    fill_wheelhouse(report, base)
-    labels = ["--build-arg", f"VERSION={version()}", "--build-arg", f"REVISION={revision()}"]
-    build_image(report, NODE_IMAGE, base, "docker/node/Dockerfile", NODE, labels)
-    build_image(report, ROUTER_IMAGE, base, "docker/router/Dockerfile", ROOT / "docker" / "router", [])
+        if ROUTER_IMAGE in wanted:
+            build_image(report, ROUTER_IMAGE, base, "docker/router/Dockerfile", ROOT, [])
+        if NODE_IMAGE in wanted:
+            fill_wheelhouse(report, client, base)
+            arguments = ["--build-arg", f"VERSION={version()}", "--build-arg", f"REVISION={revision()}"]
+            build_image(report, NODE_IMAGE, base, "docker/node/Dockerfile", NODE, arguments)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While it lasts nobody else builds images here: two would fill the wheelhouse at the same time."""
+    with state_file("images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def choose_base(
@@ -73,6 +81,15 @@ def is_present(client: docker.DockerClient, image: str) -> bool:
     return True
 
 
+def is_current(client: docker.DockerClient) -> bool:
+    """Whether the engine has our own base image, as the script makes it today."""
+    try:
+        made_by = client.images.get(OWN_BASE).labels.get(labels.MADE_BY)
+    except ImageNotFound:
+        return False
+    return bool(made_by == hashlib.sha256(MAKE_BASE.read_bytes()).hexdigest())
+
+
 def registry_answers(report: Reporter) -> bool:
     """Whether the engine can get the base image from its registry, asked within REGISTRY_DEADLINE seconds."""
     with report.step(f"Asking the image registry for {REGISTRY_BASE}"):
@@ -89,20 +106,23 @@ def registry_answers(report: Reporter) -> bool:
 def make_own_base(report: Reporter) -> None:
     """Make the base image from the host's Debian packages. Raises LabError where that is not possible."""
     choice = f"make {REGISTRY_BASE} available to the engine, or name an image with Python >= 3.11 in BASE_IMAGE"
-    if not engine.can_install():
+    if not can_install():
         raise LabError("no image registry answers, and making a base image needs root on Debian or Ubuntu", choice)
     with report.step("No image registry answers: making a base image from Debian packages") as show:
-        script = str(ROOT / "docker" / "base" / "make-base")
-        run([script, OWN_BASE], show=show, timeout=600, next_step=choice)
+        run([str(MAKE_BASE), OWN_BASE], show=show, timeout=600, next_step=choice)
 
 
-def fill_wheelhouse(report: Reporter, base: str) -> None:
+def fill_wheelhouse(report: Reporter, client: docker.DockerClient, base: str) -> None:
     """Download the node's dependencies for the Python of the base image, unless the wheelhouse has them.
 
     A build inside a container may reach no package index, or not trust it, where this machine does. Where this machine
     runs another system than the containers its wheels would not fit: then the build asks the index itself.
     Raises LabError when the base has no Python of at least 3.11 or a download fails.
     """
+    wanted = requirements(NODE / "pyproject.toml")
+    stamp = WHEELHOUSE / "made-for"
+    if stamp.exists() and stamp.read_text() == key(image_id(client, base), wanted):
+        return
     probe = "import platform, sys; print(platform.system(), platform.machine(), '%d.%d' % sys.version_info[:2])"
     hint = "name an image with Python >= 3.11 in BASE_IMAGE"
     with report.step(f"Looking at the base image {base}") as show:
@@ -110,19 +130,23 @@ def fill_wheelhouse(report: Reporter, base: str) -> None:
     system, machine, python = output.split()[-3:]
     if tuple(int(part) for part in python.split(".")) < (3, 11):
         raise LabError(f"the base image {base} has Python {python}, the node needs 3.11 or later", hint)
-    if (system, machine) != (platform.system(), platform.machine()):
-        shutil.rmtree(WHEELHOUSE, ignore_errors=True)
-        return
-    wanted = requirements(NODE / "pyproject.toml")
-    key = hashlib.sha256("\n".join([python, machine, *wanted]).encode()).hexdigest()
-    stamp = WHEELHOUSE / "made-for"
-    if stamp.exists() and stamp.read_text() == key:
-        return
-    with report.step(f"Downloading the node's dependencies for Python {python}") as show:
-        shutil.rmtree(WHEELHOUSE, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--python-version", python]
-        run([*pip, "--dest", str(WHEELHOUSE), *wanted], show=show, timeout=600)
-    stamp.write_text(key)
+    shutil.rmtree(WHEELHOUSE, ignore_errors=True)
+    WHEELHOUSE.mkdir()
+    if (system, machine) == (platform.system(), platform.machine()):
+        with report.step(f"Downloading the node's dependencies for Python {python}") as show:
+            pip = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--python-version", python]
+            run([*pip, "--dest", str(WHEELHOUSE), *wanted], show=show, timeout=600)
+    stamp.write_text(key(image_id(client, base), wanted))
+
+
+def key(image: str, wanted: list[str]) -> str:
+    """What a wheelhouse is made for: a base image and a list of requirements."""
+    return hashlib.sha256("\n".join([image, *wanted]).encode()).hexdigest()
+
+
+def image_id(client: docker.DockerClient, image: str) -> str:
+    """Which image a name means now; empty when the engine has none."""
+    return str(client.images.get(image).id) if is_present(client, image) else ""
 
 
 def requirements(pyproject: Path) -> list[str]:
@@ -159,10 +183,10 @@ def remove_all(client: docker.DockerClient) -> None:
     projects = set()
     for image in ours:
         for container in client.containers.list(all=True, filters={"ancestor": image}):
-            projects.add(container.labels.get(PROJECT_LABEL, ""))
+            projects.add(container.labels.get(labels.PROJECT, ""))
             container.remove(force=True)
     for project in sorted(projects - {""}):
-        client.networks.prune(filters={"label": f"{PROJECT_LABEL}={project}"})
+        client.networks.prune(filters={"label": f"{labels.PROJECT}={project}"})
     for image in ours:
         client.images.remove(image, force=True)
-    client.images.prune(filters={"dangling": True, "label": LAB_LABEL})
+    client.images.prune(filters={"dangling": True, "label": labels.LAB})

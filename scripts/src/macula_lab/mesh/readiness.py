@@ -1,0 +1,31 @@
+"""When nodes are a mesh: decided from what each of them says."""
+
+from collections.abc import Mapping
+
+from macula_lab.mesh.expectation import Expectation
+from macula_lab.mesh.models import NodeStatus
+
+
+def not_ready(expected: Expectation, answers: Mapping[str, NodeStatus | None]) -> dict[str, str]:
+    """Whatever a mesh lacks for being what is expected, by node; `answers` are None where there was none."""
+    reasons = {name: lacks(answers[name], least) for name, least in expected.members.items()}
+    for name, why in expected.cut_off.items():
+        status = answers[name]
+        if status is None:
+            reasons[name] = "does not answer"
+        elif status.ready or status.peers:
+            reasons[name] = f"is connected, but cannot be: {why}"
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def lacks(status: NodeStatus | None, contacts: int) -> str:
+    """What a node lacks for being a member that knows at least so many others; empty when nothing."""
+    if status is None:
+        return "does not answer"
+    if not status.ready:
+        return "is not ready"
+    if contacts and not status.peers:
+        return "has no peer"
+    if status.dht.nodes < contacts:
+        return f"knows {status.dht.nodes} of {contacts} nodes"
+    return ""
