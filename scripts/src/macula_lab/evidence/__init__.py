@@ -1,1 +1,1 @@
-"""What was seen: packets, rules, mappings, logs, and the explanation."""
+"""What happened to packets: captures on both sides of routers, what these recorded, and one page of it all."""
