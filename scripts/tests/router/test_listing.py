@@ -53,3 +53,13 @@ def test_drops_carry_their_reason_and_addresses() -> None:
 
 def test_nothing_is_reported_of_an_empty_table() -> None:
     assert mappings(Listing(), "203.0.113.21") == drops(Listing()) == []
+
+
+def test_protocols_have_their_names_where_nft_only_knows_numbers() -> None:
+    packets = [
+        {"elem": {"val": {"concat": [number, "10.9.1.11", 1, "10.9.1.12", 2]}, "counter": {"packets": 1, "bytes": 2}}}
+        for number in (6, 17)
+    ]
+    for element in packets:
+        element["elem"]["expires"] = 9
+    assert [drop["protocol"] for drop in drops(Listing(sets={"filtered": packets}))] == ["tcp", "udp"]

@@ -6,7 +6,9 @@ from macula.nat.profile import Filtering, Input, Profile
 
 from macula_lab.router.rule import Probe, Rule, record
 
-OCCUPY = "update @occupied { udp dport . ip saddr . udp sport } counter accept"
+STRANGER = "0x73747261"
+"""The packet mark of what the router itself accepts."""
+OCCUPY = f"counter meta mark set {STRANGER} update @occupied {{ udp dport . ip saddr . udp sport }}"
 """An entry of the connection table belongs to the router itself from here on."""
 
 
@@ -22,9 +24,10 @@ def _arriving(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
     private = f"iifname {wan} meta pkttype host ip daddr != {address}"
     yield Rule("private", "arriving", f"{private} counter goto private", Probe.INTRUSION)
     nobody = f"ip daddr {address} udp dport != @used"
-    # A filter would drop it too, but for another reason.
-    alone = nat.filtering is Filtering.ENDPOINT_INDEPENDENT
-    probe = Probe.UNSOLICITED if alone else Probe.ACCOUNTING
+    if nat.filtering is not Filtering.ENDPOINT_INDEPENDENT:
+        probe = Probe.ACCOUNTING  # a filter would stop it too, but for another reason
+    else:
+        probe = Probe.EARLY if nat.input is Input.ACCEPT else Probe.UNSOLICITED
     yield Rule("no_mapping", "arriving", f"{nobody} counter goto no_mapping", probe)
     # Hosts inside are not filtered when they reach each other, and are strangers when they do not.
     scope = f"iifname {wan} ip daddr {address}" if nat.hairpin else f"ip daddr {address}"
@@ -33,7 +36,8 @@ def _arriving(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
             # Not delivered anyway, but the router would answer with ICMP, and nobody would know why.
             stranger, probe = f"iifname != {wan} ip daddr {address} meta l4proto udp", Probe.ACCOUNTING
         case Filtering.ADDRESS_DEPENDENT:
-            stranger, probe = f"{scope} udp dport . ip saddr != @permitted", Probe.FILTERING
+            stranger = f"{scope} udp dport . ip saddr != @permitted"
+            probe = Probe.EARLY if nat.input is Input.ACCEPT else Probe.FILTERING
         case Filtering.ADDRESS_AND_PORT_DEPENDENT:
             # Conntrack would deliver nothing else, but remember the stranger and keep the port from us.
             stranger, probe = f"{scope} udp dport . ip saddr . udp sport != @permitted", Probe.EARLY
@@ -54,6 +58,8 @@ def _refusing(nat: Profile) -> Iterator[Rule]:
     yield record("no_mapping")
     if nat.input is Input.ACCEPT:
         yield Rule("accept_no_mapping", "no_mapping", OCCUPY, Probe.EARLY)
+        # Conntrack may know a flow whose mapping has ended.
+        yield Rule("ended", "forwarding", f"meta mark {STRANGER} counter drop", Probe.IDLE)
     else:
         yield Rule("drop_no_mapping", "no_mapping", "counter drop", Probe.UNSOLICITED)
     if _filters(nat):

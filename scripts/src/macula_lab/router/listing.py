@@ -9,6 +9,9 @@ from macula_lab.router.tables import REASONS
 
 FLOWS = {"udp_flows": "udp", "tcp_flows": "tcp"}
 
+NUMBERS = {6: "tcp", 17: "udp"}
+"""nft names protocols by /etc/protocols, and numbers them where that is missing, as in a container."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -61,7 +64,7 @@ def drops(listing: Listing) -> list[dict[str, Any]]:
             found.append(
                 {
                     "reason": reason,
-                    "protocol": protocol,
+                    "protocol": NUMBERS.get(protocol, protocol),
                     "source": f"{source}:{source_port}",
                     "destination": f"{destination}:{destination_port}",
                     "packets": element["counter"]["packets"],

@@ -3,7 +3,8 @@
 How it works. Conntrack translates; which port a flow gets, what comes in and how long a mapping lives is decided by
 sets of our own. They are written after translation from every packet that leaves (RFC 4787, REQ-6: only traffic from
 inside keeps a mapping alive) and asked before tracking by every packet that arrives, so that a packet which may not
-come in leaves no trace in the connection table.
+come in leaves no trace in the connection table. Conntrack keeps a flow for the lifetime after its last packet in either
+direction: a host that was silent for too long finds its old port again if packets had come in shortly before the end.
 
 A new mapping's port is chosen in the packet itself: its source port field holds the candidate, which is looked up in
 the ports in use, drawn anew while taken, and at last asked for from conntrack. One packet per flow comes this way.

@@ -1,11 +1,14 @@
 """When the program that shapes is started, told, ended or replaced, and what wrong settings are told."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from macula_lab.errors import LabError
+from macula_lab.router import interfaces
 from macula_lab.router.link import commands, control, path
 
 Message = dict[str, Any]
@@ -37,9 +40,10 @@ class Router:
 
 
 @pytest.fixture
-def router(monkeypatch: pytest.MonkeyPatch) -> Router:
+def router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Router:
     """One on which nothing is asked; tests change what it is."""
     made = Router()
+    monkeypatch.setenv("MACULA_ROUTER_STATE", str(tmp_path))
     monkeypatch.setattr(control, "ask", made.ask)
     monkeypatch.setattr(path, "led", lambda _interface: made.led)
     monkeypatch.setattr(path, "restore", made.restore)
@@ -171,11 +175,11 @@ def test_a_router_without_uplink_has_no_link() -> None:
 
 
 def test_the_uplink_is_the_interface_in_the_wan(monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = """[{"ifname": "lo", "flags": ["LOOPBACK"], "addr_info": [{"local": "127.0.0.1", "prefixlen": 8}]},
-        {"ifname": "shape-out", "flags": [], "addr_info": []},
-        {"ifname": "eth0", "flags": [], "addr_info": [{"local": "172.24.1.2", "prefixlen": 24}]},
-        {"ifname": "eth1", "flags": [], "addr_info": [{"local": "203.0.113.5", "prefixlen": 24}]}]"""
-    monkeypatch.setattr(path, "run", lambda _program, _arguments: listing)
+    present = tuple(
+        interfaces.Interface(name, (IPv4Interface(address),))
+        for name, address in (("eth0", "172.24.1.2/24"), ("eth1", "203.0.113.5/24"))
+    )
+    monkeypatch.setattr(interfaces, "present", lambda: present)
     assert commands.uplink(WAN) == "eth1"
 
 

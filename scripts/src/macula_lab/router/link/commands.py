@@ -29,7 +29,7 @@ def uplink(environment: Mapping[str, str]) -> str:
     wan = from_environment(environment).wan
     if wan is None:
         raise LabError("WAN: the link of a router is its uplink, and this one has none", "write WAN: 172.24.0.0/24")
-    return interfaces.uplink(interfaces.parse(path.run("ip", "-json -4 address show")), wan).interface
+    return interfaces.uplink(interfaces.present(), wan).interface
 
 
 def command(argv: Sequence[str]) -> int:
@@ -99,18 +99,19 @@ def change(interface: str, request: Message) -> None:
 
     The program that shapes is started, told or ended. One that was killed, or that has lost its interface, is replaced.
     """
-    running = control.ask({})
-    if running and (running["interface"] != interface or not path.led(interface)):
-        control.ask(CLEAR)
-        request = {key: running[key] for key in (*Direction, "seed")} | request
-        running = None
-    if running:
-        running = control.ask(request)
-    elif asks(request):
-        start(interface, {"seed": first_seed(os.environ)} | request)
-        return
-    if not running:
-        path.restore(interface)
+    with memory.alone():
+        running = control.ask({})
+        if running and (running["interface"] != interface or not path.led(interface)):
+            control.ask(CLEAR)
+            request = {key: running[key] for key in (*Direction, "seed")} | request
+            running = None
+        if running:
+            running = control.ask(request)
+        elif asks(request):
+            start(interface, {"seed": first_seed(os.environ)} | request)
+            return
+        if not running:
+            path.restore(interface)
 
 
 def start(interface: str, request: Message) -> None:
