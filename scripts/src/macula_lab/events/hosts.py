@@ -8,6 +8,9 @@ from macula_lab.errors import LabError
 from macula_lab.events import targets
 from macula_lab.events.event import Event
 
+GRACE = 10.0
+"""Seconds in which a program that is asked to end can say goodbye; then it is killed."""
+
 
 def kill(engine: Engine, event: Event) -> list[str]:
     """The program dies at once (SIGKILL) and keeps its data."""
@@ -23,7 +26,7 @@ def stop(engine: Engine, event: Event) -> list[str]:
     before = targets.existing(engine, event.target)
     if not alive(before):
         return [f"{event.target}: does not run, it is {before.state}"]
-    engine.stop(event.target)
+    engine.stop(event.target, GRACE)
     return became(engine, event.target, before.state)
 
 
@@ -31,7 +34,7 @@ def restart(engine: Engine, event: Event) -> list[str]:
     """The program starts again with its data; one that runs is ended first."""
     before = targets.existing(engine, event.target)
     if alive(before):
-        engine.stop(event.target)
+        engine.stop(event.target, GRACE)
     engine.restart(event.target)
     return became(engine, event.target, before.state)
 
