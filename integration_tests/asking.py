@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 import macula
-from macula_lab.topology import Topology
+from macula_lab.mesh.mesh import Mesh
 
 REALM = "org.example.mesh"
 WHOAMI = f"{REALM}.demo.whoami"
@@ -29,39 +29,39 @@ def eventually(condition: str, ask: Callable[[], Answer], seconds: float = DEADL
     return answer
 
 
-def call(topology: Topology, service: str, procedure: str, args: str = "null", *options: str) -> Any:
+def call(mesh: Mesh, service: str, procedure: str, args: str = "null", *options: str) -> Any:
     """`macula call` in a node: its result, provider, path, hops and latency. Raises CommandRefused."""
-    return topology.exec_json(service, ["call", procedure, args, *options])
+    return mesh.exec_json(service, ["call", procedure, args, *options])
 
 
-def publish(topology: Topology, service: str, topic: str, payload: str, *options: str) -> Any:
+def publish(mesh: Mesh, service: str, topic: str, payload: str, *options: str) -> Any:
     """`macula publish` in a node: who got the event. Raises CommandRefused."""
-    return topology.exec_json(service, ["publish", topic, payload, *options])
+    return mesh.exec_json(service, ["publish", topic, payload, *options])
 
 
-def lookup(topology: Topology, service: str, name: str, kind: str) -> Any:
+def lookup(mesh: Mesh, service: str, name: str, kind: str) -> Any:
     """`macula dht lookup` in a node: what it found, who held it and the closest nodes."""
-    return topology.exec_json(service, ["dht", "lookup", name, "--kind", kind])
+    return mesh.exec_json(service, ["dht", "lookup", name, "--kind", kind])
 
 
-def ids(topology: Topology) -> dict[str, str]:
+def ids(mesh: Mesh) -> dict[str, str]:
     """The node id of each service."""
-    return {service: topology.status(service).node_id for service in topology.nodes()}
+    return {service: mesh.status(service).node_id for service in mesh.nodes()}
 
 
-def found_names(topology: Topology, service: str, name: str, kind: str) -> set[str]:
+def found_names(mesh: Mesh, service: str, name: str, kind: str) -> set[str]:
     """The names of the nodes whose records `macula dht lookup` finds."""
-    return {entry["name"] for entry in lookup(topology, service, name, kind)["found"]}
+    return {entry["name"] for entry in lookup(mesh, service, name, kind)["found"]}
 
 
-def peer_names(topology: Topology, service: str) -> set[str | None]:
+def peer_names(mesh: Mesh, service: str) -> set[str | None]:
     """The names of the peers that a node is connected to."""
-    return {peer["name"] for peer in topology.exec_json(service, ["peers"])}
+    return {peer["name"] for peer in mesh.exec_json(service, ["peers"])}
 
 
-def joined(topology: Topology, name: str, **settings: Any) -> AbstractAsyncContextManager[macula.Mesh]:
+def joined(mesh: Mesh, name: str, **settings: Any) -> AbstractAsyncContextManager[macula.Mesh]:
     """A node in this process that enters the mesh through its bootstrap, as a program on the host would."""
-    return macula.connect(REALM, name, [f"{topology.network}.0.10:9443"], **settings)
+    return macula.connect(REALM, name, [f"{mesh.address('bootstrap')}:9443"], **settings)
 
 
 def record_key(realm: str, kind: str, name: str) -> bytes:
@@ -84,10 +84,10 @@ def by_distance(node_ids: list[str], key: bytes) -> list[str]:
 class Subscriber:
     """`macula subscribe` that runs in a node; its events can be taken one by one."""
 
-    def __init__(self, topology: Topology, service: str, pattern: str, count: int) -> None:
+    def __init__(self, mesh: Mesh, service: str, pattern: str, count: int) -> None:
         argv = ["subscribe", pattern, "--count", str(count), "--timeout", "60"]
         self._lines: queue.Queue[Any] = queue.Queue()
-        self._thread = threading.Thread(target=self._read, args=(topology, service, argv), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(mesh, service, argv), daemon=True)
         self._thread.start()
         assert self._next() == {"subscribed": pattern}
 
@@ -109,15 +109,15 @@ class Subscriber:
             raise line
         return line
 
-    def _read(self, topology: Topology, service: str, argv: list[str]) -> None:
+    def _read(self, mesh: Mesh, service: str, argv: list[str]) -> None:
         try:
-            for line in topology.stream(service, argv):
+            for line in mesh.stream(service, argv):
                 self._lines.put(line)
         except Exception as error:  # noqa: BLE001 - handed to the test that waits
             self._lines.put(error)
 
 
 @contextmanager
-def subscribers(topology: Topology, patterns: dict[str, str], count: int) -> Iterator[dict[str, Subscriber]]:
+def subscribers(mesh: Mesh, patterns: dict[str, str], count: int) -> Iterator[dict[str, Subscriber]]:
     """One subscriber in each of these services, all known to the DHT."""
-    yield {service: Subscriber(topology, service, pattern, count) for service, pattern in patterns.items()}
+    yield {service: Subscriber(mesh, service, pattern, count) for service, pattern in patterns.items()}

@@ -1,19 +1,21 @@
-"""Topologies that are brought up once per session, beside whatever `make up` has running, and evidence of failures."""
+"""Labs that are brought up once per session, beside whatever `make up` has running, and evidence of failures."""
 
 import os
 import re
-import shlex
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 
 import pytest
-from pytest_docker.plugin import get_docker_services
 
-from macula_lab.cli.main import prepare
-from macula_lab.report import Reporter
-from macula_lab.topology import Topology
+from home_lab import engine, file
+from labs import Labs, labs
+from macula_lab.engines.contract import Engine
+from macula_lab.evidence.collect import collect
+from macula_lab.lab import DOCKER
+from macula_lab.mesh.mesh import Mesh
 from macula_lab.workspace import state_file
+
+__all__ = ["engine", "file", "labs"]
 
 NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24 172.25").split()
 """First two octets of the addresses: of the mesh, of the multi-hop topology, of the mesh whose nodes are stopped."""
@@ -21,61 +23,39 @@ NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24 172.25").split()
 # Its helper container would have to come from an image registry; `make clean` removes what a killed session leaves.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
-SETUP = ["down -v --remove-orphans -t 1", "up -d"]
-CLEANUP = ["down -v --remove-orphans -t 5"]
 
-STARTED = pytest.StashKey[dict[str, Topology]]()
+@pytest.fixture(scope="session")
+def mesh(labs: Labs) -> Mesh:
+    """compose/mesh.yaml in containers, ready."""
+    return Mesh(labs.up(DOCKER, "mesh", LAB_NETWORK=NETWORKS[0]))
 
 
 @pytest.fixture(scope="session")
-def compose() -> tuple[str, ...]:
-    """The compose command, once engine and images are there too."""
-    return prepare(Reporter())
+def multi_hop(labs: Labs) -> Mesh:
+    """compose/multi-hop.yaml in containers, ready."""
+    return Mesh(labs.up(DOCKER, "multi-hop", LAB_NETWORK=NETWORKS[1]))
 
 
 @pytest.fixture(scope="session")
-def mesh(compose: tuple[str, ...], request: pytest.FixtureRequest) -> Iterator[Topology]:
-    """compose/mesh.yaml, ready."""
-    with started(Topology("mesh", compose, "macula-test-mesh", NETWORKS[0]), "mesh", request.config) as topology:
-        yield topology
-
-
-@pytest.fixture(scope="session")
-def multi_hop(compose: tuple[str, ...], request: pytest.FixtureRequest) -> Iterator[Topology]:
-    """compose/multi-hop.yaml, ready."""
-    topology = Topology("multi-hop", compose, "macula-test-multi-hop", NETWORKS[1])
-    with started(topology, "multi_hop", request.config) as ready:
-        yield ready
-
-
-@pytest.fixture(scope="session")
-def churn(compose: tuple[str, ...], request: pytest.FixtureRequest) -> Iterator[Topology]:
-    """compose/mesh.yaml, ready, for the cases that stop and kill nodes; each leaves it complete again."""
-    with started(Topology("mesh", compose, "macula-test-churn", NETWORKS[2]), "churn", request.config) as topology:
-        yield topology
-
-
-@contextmanager
-def started(topology: Topology, fixture: str, config: pytest.Config) -> Iterator[Topology]:
-    """Bring a topology up, wait until its mesh is complete, take it down in the end."""
-    variables = [f"{name}={value}" for name, value in topology.environment().items()]
-    command = shlex.join(["env", *variables, *topology.compose])
-    with get_docker_services(command, str(topology.file), topology.project, SETUP, CLEANUP):
-        config.stash.setdefault(STARTED, {})[fixture] = topology
-        topology.wait_ready()
-        yield topology
+def churn(labs: Labs) -> Mesh:
+    """compose/mesh.yaml in containers, ready, for the cases that stop and kill nodes; each leaves it complete again."""
+    return Mesh(labs.up(DOCKER, "mesh", LAB_NETWORK=NETWORKS[2]))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what explains a failure (logs, each node's status, the containers) and say where."""
+    """Keep what explains a failure, of every lab that the test's fixtures gave it, and say where."""
     report = yield
-    topologies = item.config.stash.get(STARTED, {})
-    used = [topology for name, topology in topologies.items() if name in getattr(item, "fixturenames", ())]
-    if report.failed and used:
+    engines: dict[str, Engine] = {}
+    for value in getattr(item, "funcargs", {}).values():
+        used = value.used if isinstance(value, Labs) else [getattr(value, "engine", value)]
+        used = [lab for lab in used if hasattr(lab, "plan")]
+        engines |= {engine.project: engine for engine in used}
+        if isinstance(value, Labs) and report.when == "teardown":
+            value.used.clear()
+    if report.failed and engines:
         name = re.sub(r"\W+", "-", item.nodeid).strip("-")
-        folder = state_file("evidence") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-        for topology in used:
-            kept = topology.collect(folder / topology.project)
-            report.sections.append((f"evidence of {topology.project}", str(kept)))
+        for engine in engines.values():
+            folder = state_file(f"evidence/{time.strftime('%Y%m%d-%H%M%S')}-{name}/{engine.project}")
+            report.sections.append((f"evidence of {engine.project}", str(collect(engine, folder))))
     return report

@@ -3,7 +3,7 @@
 import json
 
 from asking import ids, lookup
-from macula_lab.topology import Topology
+from macula_lab.mesh.mesh import Mesh
 
 _ASK = (
     "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=5); "
@@ -11,33 +11,33 @@ _ASK = (
 )
 
 
-def check_healthy(topology: Topology, service: str, mode: str) -> None:
+def check_healthy(mesh: Mesh, service: str, mode: str) -> None:
     """The node says so itself, over HTTP, is connected to the bootstrap (or, being it, to all others), and answered."""
     for path, word in (("/health", "healthy"), ("/ready", "ready"), ("/live", "alive")):
-        code, output, errors = topology.execute(service, ["python3", "-c", _ASK, path])
-        assert code == 0, errors
-        http_status, body = output.split("\n", 1)
+        asked = mesh.execute(service, ["python3", "-c", _ASK, path])
+        assert asked.code == 0, asked.stderr
+        http_status, body = asked.stdout.split("\n", 1)
         assert (http_status, json.loads(body)["status"]) == ("200", word)
 
-    status = topology.status(service)
+    status = mesh.status(service)
     assert (status.ready, status.mode, status.name) == (True, mode, service)
     connected = {peer.name for peer in status.peers}
-    expected = set(topology.nodes()) - {"bootstrap"} if service == "bootstrap" else {"bootstrap"}
+    expected = set(mesh.nodes()) - {"bootstrap"} if service == "bootstrap" else {"bootstrap"}
     assert connected >= expected
-    node_ids = ids(topology)
+    node_ids = ids(mesh)
     # A connection may be a dead one: a record is held by who has answered just now.
-    holders = lookup(topology, service, node_ids["bootstrap"], "peer")["holders"]
+    holders = lookup(mesh, service, node_ids["bootstrap"], "peer")["holders"]
     assert set(holders) >= {node_ids[name] for name in expected}
 
 
-def check_discovery(topology: Topology) -> None:
+def check_discovery(mesh: Mesh) -> None:
     """Every node has every other one in its routing table, and finds its signed record by its id."""
-    node_ids = ids(topology)
+    node_ids = ids(mesh)
     others = len(node_ids) - 1
-    assert {service: topology.status(service).dht.nodes for service in node_ids} == dict.fromkeys(node_ids, others)
+    assert {service: mesh.status(service).dht.nodes for service in node_ids} == dict.fromkeys(node_ids, others)
     for service, node_id in node_ids.items():
         asker = "edge1" if service != "edge1" else "edge2"
-        answer = lookup(topology, asker, node_id, "peer")
+        answer = lookup(mesh, asker, node_id, "peer")
         (found,) = answer["found"]
         assert (found["node_id"], found["name"]) == (node_id, service)
         # Fewer nodes than k: all hold it, and all have answered.

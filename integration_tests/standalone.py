@@ -11,7 +11,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 from asking import eventually
-from macula_lab.engines.docker.images import NODE_IMAGE
+from macula_lab.composefile.plan import NODE_IMAGE
 
 
 @dataclass

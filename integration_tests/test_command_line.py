@@ -6,42 +6,42 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from asking import DEADLINE, REALM, WHOAMI, Subscriber, eventually, found_names, ids, peer_names
-from macula_lab.topology import CommandRefused, Topology
+from macula_lab.mesh.mesh import CommandRefused, Mesh
 
 ECHO = f"{REALM}.demo.echo"
 TOPIC = f"{REALM}.desk.note_left"
 DEMO = [f"{REALM}.demo.{name}" for name in ("echo", "add", "whoami", "sleep", "fail")]
 
 
-def shown(topology: Topology, service: str, *argv: str) -> str:
+def shown(mesh: Mesh, service: str, *argv: str) -> str:
     """What a command that succeeds prints for a person with a terminal wide enough that nothing is folded."""
-    code, stdout, stderr = topology.execute(service, ["env", "COLUMNS=160", "macula", *argv])
-    assert code == 0, stderr
+    ended = mesh.execute(service, ["env", "COLUMNS=160", "macula", *argv])
+    assert ended.code == 0, ended.stderr
     with pytest.raises(ValueError, match=r"Expecting value|Extra data"):
-        json.loads(stdout + stderr)
-    return stdout + stderr
+        json.loads(ended.stdout + ended.stderr)
+    return ended.stdout + ended.stderr
 
 
-def test_status(mesh: Topology) -> None:
+def test_status(mesh: Mesh) -> None:
     status = mesh.exec_json("edge1", ["status"])
     table = shown(mesh, "edge1", "status")
 
     assert {"version", "commit", "uptime_s", "pool", "subscriptions"} < set(status)
     assert (status["name"], status["mode"], status["ready"], status["realms"]) == ("edge1", "edge", True, [REALM])
     assert sorted(status["procedures"]) == sorted(DEMO)
-    assert status["addresses"] == [f"{mesh.network}.0.31:9443"]
-    for word in ("edge1 (edge), ready", status["node_id"], REALM, f"{mesh.network}.0.10:9443", "direct"):
+    assert status["addresses"] == [f"{mesh.address('edge1')}:9443"]
+    for word in ("edge1 (edge), ready", status["node_id"], REALM, f"{mesh.address('bootstrap')}:9443", "direct"):
         assert word in table
 
 
-def test_peers(mesh: Topology) -> None:
+def test_peers(mesh: Mesh) -> None:
     peers = mesh.exec_json("edge1", ["peers"])
     table = shown(mesh, "edge1", "peers")
 
     assert {peer["name"] for peer in peers} >= set(mesh.nodes()) - {"edge1"}
     bootstrap = next(peer for peer in peers if peer["name"] == "bootstrap")
     assert (bootstrap["address"], bootstrap["path"], bootstrap["hops"], bootstrap["inbound"]) == (
-        f"{mesh.network}.0.10:9443",
+        f"{mesh.address('bootstrap')}:9443",
         "direct",
         0,
         False,
@@ -51,18 +51,19 @@ def test_peers(mesh: Topology) -> None:
     assert all(peer["short_id"] in table and peer["address"] in table for peer in peers)
 
 
-def test_call(mesh: Topology) -> None:
+def test_call(mesh: Mesh) -> None:
     node_id = ids(mesh)["edge2"]
     answer = mesh.exec_json("edge1", ["call", ECHO, '{"ü": [1, 2.5, null]}', "--to", node_id, "--timeout", "5"])
 
     assert answer["result"] == {"ü": [1, 2.5, None]}
     assert (answer["provider"], answer["path"], answer["hops"]) == (node_id, "direct", [])
     assert 0 < answer["latency_ms"] < 5000
-    assert f"answered by {node_id[:10]}" in mesh.execute("edge1", ["macula", "call", ECHO, "--to", node_id])[2]
-    assert mesh.execute("edge1", ["macula", "call", f"{REALM}.demo.add", '{"a": 1, "b": 2}'])[:2] == (0, "3\n")
+    assert f"answered by {node_id[:10]}" in mesh.execute("edge1", ["macula", "call", ECHO, "--to", node_id]).stderr
+    added = mesh.execute("edge1", ["macula", "call", f"{REALM}.demo.add", '{"a": 1, "b": 2}'])
+    assert (added.code, added.stdout) == (0, "3\n")
 
 
-def test_publish_and_subscribe(mesh: Topology) -> None:
+def test_publish_and_subscribe(mesh: Mesh) -> None:
     node_ids = ids(mesh)
     subscriber = Subscriber(mesh, "edge3", f"{REALM}.desk.*", 2)
 
@@ -78,7 +79,7 @@ def test_publish_and_subscribe(mesh: Topology) -> None:
     assert f"subscribed to {TOPIC}" in shown(mesh, "edge3", "subscribe", TOPIC, "--timeout", "0.1")
 
 
-def test_dht(mesh: Topology) -> None:
+def test_dht(mesh: Mesh) -> None:
     stats = mesh.exec_json("gateway", ["dht", "stats"])
     found = mesh.exec_json("gateway", ["dht", "lookup", ECHO])
     table = shown(mesh, "gateway", "dht", "lookup", ECHO)
@@ -92,7 +93,7 @@ def test_dht(mesh: Topology) -> None:
     assert "nothing stands under" in shown(mesh, "gateway", "dht", "lookup", f"{REALM}.nothing")
 
 
-def test_id(mesh: Topology) -> None:
+def test_id(mesh: Mesh) -> None:
     identity = mesh.exec_json("edge1", ["id"])
     table = shown(mesh, "edge1", "id")
 
@@ -104,8 +105,8 @@ def test_id(mesh: Topology) -> None:
     assert identity["public_key"] in table
 
 
-def test_pins(mesh: Topology) -> None:
-    address, nobody = f"{mesh.network}.0.10:9443", f"{mesh.network}.0.99:9443"
+def test_pins(mesh: Mesh) -> None:
+    address, nobody = f"{mesh.address('bootstrap')}:9443", "192.0.2.99:9443"
     bootstrap = ids(mesh)["bootstrap"]
 
     assert mesh.exec_json("edge1", ["pins", "list"]) == {address: bootstrap}
@@ -114,7 +115,7 @@ def test_pins(mesh: Topology) -> None:
     assert nobody in shown(mesh, "edge1", "pins", "forget", nobody)
 
 
-def test_settings(mesh: Topology) -> None:
+def test_settings(mesh: Mesh) -> None:
     settings = {setting["name"]: setting for setting in mesh.exec_json("edge1", ["settings"])}
 
     assert (settings["name"]["value"], settings["name"]["source"]) == ("edge1", "MACULA_NODE_NAME")
@@ -127,7 +128,7 @@ INTERRUPT = "for p in /proc/[0-9]*; do ! grep -qzx serve $p/cmdline || kill -INT
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["for people", "json"])
-def test_serve_advertises_and_withdraws_at_its_end(mesh: Topology, options: list[str]) -> None:
+def test_serve_advertises_and_withdraws_at_its_end(mesh: Mesh, options: list[str]) -> None:
     """The gateway has no demo service; while `macula serve` runs it has."""
     node_id = ids(mesh)["gateway"]
     assert "gateway" not in found_names(mesh, "edge1", WHOAMI, "rpc")
@@ -138,13 +139,13 @@ def test_serve_advertises_and_withdraws_at_its_end(mesh: Topology, options: list
             assert mesh.exec_json("edge1", ["call", WHOAMI, "--to", node_id])["result"]["name"] == "gateway"
         finally:
             mesh.execute("gateway", ["sh", "-c", INTERRUPT])
-        code, stdout, stderr = serving.result(DEADLINE)
+        ended = serving.result(DEADLINE)
 
-    assert (code, stderr) == (0, "")
+    assert (ended.code, ended.stderr) == (0, "")
     if options:
-        assert json.loads(stdout) == {"serving": DEMO}
+        assert json.loads(ended.stdout) == {"serving": DEMO}
     else:
-        assert all(f"  {procedure}\n" in stdout for procedure in DEMO)
+        assert all(f"  {procedure}\n" in ended.stdout for procedure in DEMO)
     eventually("it is withdrawn", lambda: "gateway" not in found_names(mesh, "edge1", WHOAMI, "rpc"))
     with pytest.raises(CommandRefused) as refused:
         mesh.exec_json("edge1", ["call", WHOAMI, "--to", node_id])
@@ -170,15 +171,15 @@ def test_serve_advertises_and_withdraws_at_its_end(mesh: Topology, options: list
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_a_refusal_has_an_exit_code_and_words(mesh: Topology, argv: list[str], exit_code: int, code: str) -> None:
-    ended, stdout, stderr = mesh.execute("edge1", ["macula", *argv])
-    assert (ended, stdout) == (exit_code, "")
-    assert f"macula: {code}: " in stderr
-    assert "Traceback" not in stderr
+def test_a_refusal_has_an_exit_code_and_words(mesh: Mesh, argv: list[str], exit_code: int, code: str) -> None:
+    ended = mesh.execute("edge1", ["macula", *argv])
+    assert (ended.code, ended.stdout) == (exit_code, "")
+    assert f"macula: {code}: " in ended.stderr
+    assert "Traceback" not in ended.stderr
 
-    ended, stdout, stderr = mesh.execute("edge1", ["macula", *argv, "--json"])
-    error = json.loads(stdout.splitlines()[-1])["error"]
-    assert (ended, error["code"], stderr) == (exit_code, code, "")
+    ended = mesh.execute("edge1", ["macula", *argv, "--json"])
+    error = json.loads(ended.stdout.splitlines()[-1])["error"]
+    assert (ended.code, error["code"], ended.stderr) == (exit_code, code, "")
     assert error["message"]
 
 
@@ -194,15 +195,15 @@ def test_a_refusal_has_an_exit_code_and_words(mesh: Topology, argv: list[str], e
     ],
     ids=" ".join,
 )
-def test_wrong_usage_ends_with_2_and_says_what_is_wrong(mesh: Topology, argv: list[str]) -> None:
-    code, stdout, stderr = mesh.execute("edge1", ["macula", *argv])
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(mesh: Mesh, argv: list[str]) -> None:
+    ended = mesh.execute("edge1", ["macula", *argv])
 
-    assert (code, stdout) == (2, "")
-    assert "Usage: macula" in stderr
-    assert "Traceback" not in stderr
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "Usage: macula" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
-def test_a_command_leaves_no_trace_of_its_node(mesh: Topology) -> None:
+def test_a_command_leaves_no_trace_of_its_node(mesh: Mesh) -> None:
     """Nothing of the subscriptions and procedures above is left."""
     for service in mesh.nodes():
         assert mesh.exec_json(service, ["status"])["subscriptions"] == []

@@ -6,27 +6,27 @@ import pytest
 
 from asking import REALM, Subscriber, by_distance, ids, lookup, publish, record_key, subscribers
 from health import check_discovery, check_healthy
-from macula_lab.topology import Topology
+from macula_lab.mesh.mesh import Mesh
 
 
-def test_bootstrap_node_healthy(mesh: Topology) -> None:
+def test_bootstrap_node_healthy(mesh: Mesh) -> None:
     check_healthy(mesh, "bootstrap", "bootstrap")
 
 
-def test_gateway_node_healthy(mesh: Topology) -> None:
+def test_gateway_node_healthy(mesh: Mesh) -> None:
     check_healthy(mesh, "gateway", "gateway")
 
 
 @pytest.mark.parametrize("edge", ["edge1", "edge2", "edge3"])
-def test_edge_nodes_healthy(mesh: Topology, edge: str) -> None:
+def test_edge_nodes_healthy(mesh: Mesh, edge: str) -> None:
     check_healthy(mesh, edge, "edge")
 
 
-def test_dht_peer_discovery(mesh: Topology) -> None:
+def test_dht_peer_discovery(mesh: Mesh) -> None:
     check_discovery(mesh)
 
 
-def test_subscription_advertisement_in_dht(mesh: Topology) -> None:
+def test_subscription_advertisement_in_dht(mesh: Mesh) -> None:
     topic = f"{REALM}.orders.order_placed"
     node_ids = ids(mesh)
     key = record_key(REALM, "topic", topic)
@@ -40,19 +40,19 @@ def test_subscription_advertisement_in_dht(mesh: Topology) -> None:
         publish(mesh, "edge1", topic, "null", "--qos", "1")
 
 
-def test_subscriber_discovery_via_dht(mesh: Topology) -> None:
+def test_subscriber_discovery_via_dht(mesh: Mesh) -> None:
     topic = f"{REALM}.stock.stock_depleted"
     with subscribers(mesh, {"edge1": topic, "edge2": topic}, 1):
         found = lookup(mesh, "bootstrap", topic, "topic")["found"]
 
         assert {entry["name"]: entry["address"] for entry in found} == {
-            "edge1": f"{mesh.network}.0.31:9443",
-            "edge2": f"{mesh.network}.0.32:9443",
+            "edge1": f"{mesh.address('edge1')}:9443",
+            "edge2": f"{mesh.address('edge2')}:9443",
         }
         publish(mesh, "edge3", topic, "null", "--qos", "1")
 
 
-def test_single_hop_pubsub(mesh: Topology) -> None:
+def test_single_hop_pubsub(mesh: Mesh) -> None:
     topic = f"{REALM}.payments.payment_received"
     node_ids = ids(mesh)
     with subscribers(mesh, {"edge2": topic}, 1) as readers:
@@ -65,7 +65,7 @@ def test_single_hop_pubsub(mesh: Topology) -> None:
         assert readers["edge2"].ended()
 
 
-def test_multi_hop_pubsub(multi_hop: Topology) -> None:
+def test_multi_hop_pubsub(multi_hop: Mesh) -> None:
     topic = f"{REALM}.sensors.temperature_measured"
     node_ids = ids(multi_hop)
     with subscribers(multi_hop, {"edge_b": topic, "edge_c": topic}, 1) as readers:
@@ -79,7 +79,7 @@ def test_multi_hop_pubsub(multi_hop: Topology) -> None:
         assert (routers["edge_b"], routers["edge_c"]) == (1, 2)
 
 
-def test_wildcard_subscriptions(mesh: Topology) -> None:
+def test_wildcard_subscriptions(mesh: Mesh) -> None:
     root = f"{REALM}.fleet"
     patterns = {"edge1": f"{root}.*.parked", "edge2": f"{root}.**", "edge3": f"{root}.van.parked"}
     counts = {"edge1": 2, "edge2": 4, "edge3": 1}
@@ -97,7 +97,7 @@ def test_wildcard_subscriptions(mesh: Topology) -> None:
     assert all(reader.ended() for reader in readers.values())
 
 
-def test_multiple_subscribers(mesh: Topology) -> None:
+def test_multiple_subscribers(mesh: Mesh) -> None:
     topic = f"{REALM}.alarms.alarm_raised"
     node_ids = ids(mesh)
     edges = ["edge1", "edge2", "edge3"]

@@ -10,30 +10,30 @@ import macula.errors
 from asking import DEADLINE, REALM, WHOAMI, by_distance, call, ids, joined, lookup, record_key
 from health import check_discovery, check_healthy
 from macula.identity import Identity, NodeId
-from macula_lab.topology import CommandRefused, Topology
+from macula_lab.mesh.mesh import CommandRefused, Mesh
 
 SLEEP = f"{REALM}.demo.sleep"
 ECHO = f"{REALM}.demo.echo"
 
 
-def test_bootstrap_node_healthy(mesh: Topology) -> None:
+def test_bootstrap_node_healthy(mesh: Mesh) -> None:
     check_healthy(mesh, "bootstrap", "bootstrap")
 
 
-def test_gateway_node_healthy(mesh: Topology) -> None:
+def test_gateway_node_healthy(mesh: Mesh) -> None:
     check_healthy(mesh, "gateway", "gateway")
 
 
 @pytest.mark.parametrize("edge", ["edge1", "edge2", "edge3"])
-def test_edge_nodes_healthy(mesh: Topology, edge: str) -> None:
+def test_edge_nodes_healthy(mesh: Mesh, edge: str) -> None:
     check_healthy(mesh, edge, "edge")
 
 
-def test_dht_peer_discovery(mesh: Topology) -> None:
+def test_dht_peer_discovery(mesh: Mesh) -> None:
     check_discovery(mesh)
 
 
-def test_service_registration_in_dht(mesh: Topology) -> None:
+def test_service_registration_in_dht(mesh: Mesh) -> None:
     node_ids = ids(mesh)
     key = record_key(REALM, "rpc", ECHO)
 
@@ -48,18 +48,18 @@ def test_service_registration_in_dht(mesh: Topology) -> None:
 
 
 @pytest.mark.parametrize("asker", ["bootstrap", "edge1"])
-def test_service_discovery_via_dht(mesh: Topology, asker: str) -> None:
+def test_service_discovery_via_dht(mesh: Mesh, asker: str) -> None:
     found = lookup(mesh, asker, WHOAMI, "rpc")["found"]
 
     assert {entry["name"]: entry["address"] for entry in found} == {
-        f"edge{n}": f"{mesh.network}.0.3{n}:9443" for n in (1, 2, 3)
+        edge: f"{mesh.address(edge)}:9443" for edge in ("edge1", "edge2", "edge3")
     }
     # A record may outlive its node: what was found must also answer.
     for entry in found:
         assert call(mesh, asker, WHOAMI, "null", "--to", entry["node_id"])["result"]["name"] == entry["name"]
 
 
-def test_single_hop_rpc_call(mesh: Topology) -> None:
+def test_single_hop_rpc_call(mesh: Mesh) -> None:
     node_ids = ids(mesh)
 
     answer = call(mesh, "edge1", WHOAMI, "null", "--to", node_ids["edge2"])
@@ -71,7 +71,7 @@ def test_single_hop_rpc_call(mesh: Topology) -> None:
 
 
 @pytest.mark.parametrize(("caller", "provider", "routers"), [("edge_a", "edge_b", 1), ("edge_a", "edge_c", 2)])
-def test_multi_hop_rpc_call(multi_hop: Topology, caller: str, provider: str, routers: int) -> None:
+def test_multi_hop_rpc_call(multi_hop: Mesh, caller: str, provider: str, routers: int) -> None:
     node_ids = ids(multi_hop)
 
     answer = call(multi_hop, caller, WHOAMI, "null", "--to", node_ids[provider])
@@ -81,7 +81,7 @@ def test_multi_hop_rpc_call(multi_hop: Topology, caller: str, provider: str, rou
     assert (peer.path, peer.hops) == ("direct", routers)
 
 
-def test_rpc_timeout_handling(mesh: Topology) -> None:
+def test_rpc_timeout_handling(mesh: Mesh) -> None:
     target = ids(mesh)["edge2"]
     # It answers in time if it can: what follows is about the handler, not about a provider that is not reached.
     assert call(mesh, "edge1", SLEEP, '{"seconds": 0}', "--to", target)["result"] == {"slept": 0}
@@ -94,7 +94,7 @@ def test_rpc_timeout_handling(mesh: Topology) -> None:
     assert 1.5 <= time.monotonic() - started < DEADLINE
 
 
-def test_rpc_provider_not_found(mesh: Topology) -> None:
+def test_rpc_provider_not_found(mesh: Mesh) -> None:
     with pytest.raises(CommandRefused) as nobody:
         call(mesh, "edge1", f"{REALM}.nobody.offers_this")
     with pytest.raises(CommandRefused) as not_there:
@@ -105,7 +105,7 @@ def test_rpc_provider_not_found(mesh: Topology) -> None:
     assert (not_there.value.exit_code, not_there.value.code) == (1, "not_found")
 
 
-async def test_rpc_max_hops_exceeded(mesh: Topology) -> None:
+async def test_rpc_max_hops_exceeded(mesh: Mesh) -> None:
     bootstrap, edge = ids(mesh)["bootstrap"], ids(mesh)["edge1"]
     async with joined(mesh, "max-hops") as node:
 
@@ -132,7 +132,7 @@ async def test_rpc_max_hops_exceeded(mesh: Topology) -> None:
         assert (type(refusal).__name__, refusal.code) == ("RouteError", "max_hops_exceeded")
 
 
-async def test_a_call_to_a_node_that_cannot_be_dialed_is_routed(mesh: Topology) -> None:
+async def test_a_call_to_a_node_that_cannot_be_dialed_is_routed(mesh: Mesh) -> None:
     node_ids = ids(mesh)
     procedure = f"{REALM}.hidden.ask"
     async with joined(mesh, "hidden", reachable="no") as hidden, joined(mesh, "caller", reachable="no") as caller:
@@ -146,13 +146,13 @@ async def test_a_call_to_a_node_that_cannot_be_dialed_is_routed(mesh: Topology) 
         assert str(forwarder) in {node_ids["bootstrap"], node_ids["gateway"]}, "edges forward for nobody"
 
 
-def test_calls_are_spread_over_the_providers(mesh: Topology) -> None:
+def test_calls_are_spread_over_the_providers(mesh: Mesh) -> None:
     providers = {call(mesh, "gateway", WHOAMI)["result"]["name"] for _ in range(9)}
 
     assert providers == {"edge1", "edge2", "edge3"}
 
 
-def test_an_error_of_the_handler_reaches_the_caller(mesh: Topology) -> None:
+def test_an_error_of_the_handler_reaches_the_caller(mesh: Mesh) -> None:
     with pytest.raises(CommandRefused) as refused:
         call(mesh, "edge1", f"{REALM}.demo.fail", '{"reason": "out of paper"}', "--to", ids(mesh)["edge3"])
 

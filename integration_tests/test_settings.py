@@ -5,17 +5,17 @@ import json
 import pytest
 
 from asking import REALM, peer_names
-from macula_lab.topology import Topology
+from macula_lab.mesh.mesh import Mesh
 from standalone import standalone
 
 
-def test_a_node_enters_by_the_settings_of_macula_0_17(churn: Topology) -> None:
+def test_a_node_enters_by_the_settings_of_macula_0_17(churn: Mesh) -> None:
     network = f"{churn.project}_mesh"
     environment = {
         "NODE_NAME": "alias",
         "MACULA_REALM": REALM,
         "P2P_LISTEN_PORT": "9555",
-        "P2P_BOOTSTRAP_PEERS": f"https://{churn.network}.0.10:9443",
+        "P2P_BOOTSTRAP_PEERS": f"https://{churn.address('bootstrap')}:9443",
         "HEALTH_PORT": "8181",
     }
     with standalone(environment, network=network) as node:
@@ -30,10 +30,10 @@ def test_a_node_enters_by_the_settings_of_macula_0_17(churn: Topology) -> None:
         assert "alias" not in peer_names(churn, "bootstrap")
 
 
-def test_a_relay_server_is_an_entry_too(churn: Topology) -> None:
+def test_a_relay_server_is_an_entry_too(churn: Mesh) -> None:
     environment = {
         "MACULA_REALM": REALM,
-        "P2P_RELAY_SERVERS": f"{churn.network}.0.20:9443",
+        "P2P_RELAY_SERVERS": f"{churn.address('gateway')}:9443",
         "MACULA_NODE_NAME": "relayed",
     }
     with standalone(environment, network=f"{churn.project}_mesh") as node:

@@ -2,50 +2,45 @@
 
 import pytest
 
-from macula_lab.topology import ROUTER, Topology, role, state
+from macula_lab.composefile.plan import NODE_IMAGE
+from macula_lab.engines.docker import daemon
+from macula_lab.mesh.mesh import Mesh
 
 NODES = ["bootstrap", "edge1", "edge2", "edge3", "gateway"]
-ADDRESSES = {"bootstrap": 10, "gateway": 20, "edge1": 31, "edge2": 32, "edge3": 33}
 
 
-def test_five_nodes_run_and_are_healthy(mesh: Topology) -> None:
+def test_five_nodes_run_and_are_healthy(mesh: Mesh) -> None:
     assert mesh.nodes() == NODES
-    assert {name: state(container) for name, container in mesh.containers().items()} == dict.fromkeys(
-        NODES, "running (healthy)"
-    )
+    assert {name: host.state for name, host in mesh.engine.hosts().items()} == dict.fromkeys(NODES, "running (healthy)")
 
 
 @pytest.mark.parametrize("service", NODES)
-def test_a_node_has_no_capability_and_is_not_root(mesh: Topology, service: str) -> None:
-    code, output, _ = mesh.execute(service, ["cat", "/proc/1/status"])
-    status = {name: value for name, _, value in (line.partition(":\t") for line in output.splitlines())}
+def test_a_node_has_no_capability_and_is_not_root(mesh: Mesh, service: str) -> None:
+    asked = mesh.execute(service, ["cat", "/proc/1/status"])
+    status = {name: value for name, _, value in (line.partition(":\t") for line in asked.stdout.splitlines())}
 
-    assert code == 0
+    assert asked.code == 0
     assert {int(uid) for uid in status["Uid"].split()} == {10001}
     assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
 
 
 @pytest.mark.parametrize("service", NODES)
-def test_a_node_has_the_address_of_its_name(mesh: Topology, service: str) -> None:
-    networks = mesh.container(service).attrs["NetworkSettings"]["Networks"].values()
-
-    assert [network["IPAddress"] for network in networks] == [f"{mesh.network}.0.{ADDRESSES[service]}"]
+def test_a_node_has_the_address_of_the_file(mesh: Mesh, service: str) -> None:
+    assert [str(address) for address in mesh.engine.hosts()[service].addresses.values()] == [mesh.address(service)]
 
 
-def test_the_image_is_labelled_with_the_version_and_commit_that_the_nodes_report(mesh: Topology) -> None:
-    image = mesh.container("bootstrap").image
-    labels = image.labels if image else {}
+def test_the_image_is_labelled_with_the_version_and_commit_that_the_nodes_report(mesh: Mesh) -> None:
+    client = daemon.client()
+    labels = client.images.get(NODE_IMAGE).labels
+    client.close()
     status = mesh.status("bootstrap")
 
     assert labels["org.opencontainers.image.version"] == status.version
     assert labels["org.opencontainers.image.revision"] == status.commit
 
 
-def test_only_routers_have_net_admin(multi_hop: Topology) -> None:
-    added = {name: container.attrs["HostConfig"]["CapAdd"] for name, container in multi_hop.containers().items()}
-    routers = [name for name, container in multi_hop.containers().items() if role(container) == ROUTER]
+def test_routers_are_told_from_nodes(multi_hop: Mesh) -> None:
+    told = {member.service: (member.role, member.nat) for member in multi_hop.members()}
 
-    assert routers == ["router_1", "router_2"]
-    assert {name: granted or [] for name, granted in added.items()} == {
-        name: ["NET_ADMIN"] if name in routers else [] for name in added
-    }
+    assert told["router_1"] == told["router_2"] == ("router", "plain router")
+    assert told["edge_a"] == ("edge", "")

@@ -43,4 +43,5 @@ def node_status(name: str, peers: list[str], **changes: Any) -> NodeStatus:
 
 def member(service: str, status: NodeStatus | None, role: str = "edge", state: str = "running") -> Member:
     """A container of a topology."""
-    return Member(service=service, role=role, state=state, address="172.21.0.31", status=status)
+    is_node = role != "router"
+    return Member(service=service, role=role, state=state, address="172.21.0.31", is_node=is_node, status=status)

@@ -135,6 +135,18 @@ def test_a_suspect_peer_comes_last() -> None:
     assert send.peer == node(near)
 
 
+def test_a_suspect_destination_is_sought_by_another_forwarder_first() -> None:
+    alone = Alone(SOURCE, DESTINATION, OTHER, edges=(DESTINATION,))
+    alone.tell(PeerSuspect(node(DESTINATION), True))
+    [send] = alone.receive(SOURCE, transit())
+    assert isinstance(send, SendTo)
+    assert send.peer == node(OTHER)
+    alone.tell(PeerDown(node(OTHER), "idle", ""))
+    [send] = alone.receive(SOURCE, transit(envelope_id=bytes(16)))
+    assert isinstance(send, SendTo)
+    assert send.peer == node(DESTINATION)
+
+
 def test_the_same_envelope_is_forwarded_once() -> None:
     alone = Alone(SOURCE, DESTINATION, OTHER)
     alone.receive(SOURCE, transit())

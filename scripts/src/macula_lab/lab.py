@@ -11,6 +11,8 @@ from macula_lab.composefile.load import load
 from macula_lab.composefile.plan import Plan
 from macula_lab.engines.contract import Engine
 from macula_lab.engines.docker import daemon
+from macula_lab.engines.docker.engine import DockerEngine
+from macula_lab.engines.netns.engine import NamespaceEngine
 from macula_lab.errors import LabError
 from macula_lab.packages import can_install
 from macula_lab.records import Record
@@ -140,11 +142,4 @@ def can_have_namespaces() -> bool:
 def make(engine: str, plan: Plan, project: str) -> Engine:
     """The engine of that name for a plan. Raises LabError for a project name that compose does not take."""
     require_project(project)
-    # Imported when it is needed: each engine brings a lot with it, and neither needs the other's.
-    if engine == NETNS:
-        from macula_lab.engines.netns.engine import NamespaceEngine
-
-        return NamespaceEngine(plan, project)
-    from macula_lab.engines.docker.engine import DockerEngine
-
-    return DockerEngine(plan, project)
+    return NamespaceEngine(plan, project) if engine == NETNS else DockerEngine(plan, project)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from macula_lab.composefile.plan import NODE_IMAGE, ROUTER_IMAGE, Plan
+from macula_lab.engines.contract import Engine
 from macula_lab.engines.docker import command, daemon, images
+from macula_lab.engines.docker.engine import DockerEngine
 from macula_lab.engines.netns import requirements
 from macula_lab.lab import DOCKER, NETNS, can_have_namespaces, make
 from macula_lab.report import Reporter
@@ -25,6 +27,11 @@ def ensure_images(engine: str, plan: Plan, report: Reporter) -> None:
         if any(service.is_node for service in plan.services.values()):
             wanted.append(NODE_IMAGE)
         images.build(report, wanted)
+
+
+def outdated(engine: Engine) -> list[str]:
+    """The services of a lab that is up which run older images than there are by now."""
+    return engine.outdated() if isinstance(engine, DockerEngine) else []
 
 
 def remove(project: str, report: Reporter) -> None:

@@ -62,14 +62,18 @@ class Neighbours:
         return neighbour.envelopes.take(1, now) and neighbour.payload_bytes.take(size, now)
 
     def next_hop(self, destination: NodeId, realm: str, visited: tuple[NodeId, ...]) -> NodeId | None:
-        """Who gets an envelope next: its destination, else the closest to it that forwards and was not visited."""
+        """Who gets an envelope next: its destination, else the closest to it that forwards and was not visited.
+
+        Whoever is suspect, the destination too, only if no other can: it may have started anew, and then another
+        forwarder is connected to it while this connection still has to end.
+        """
         direct = self._peers.get(destination)
-        if direct is not None and serves(direct.realms, realm):
+        if direct is not None and not direct.suspect and serves(direct.realms, realm):
             return destination
         target = destination.position
         candidates = (
             (neighbour.suspect, neighbour.position ^ target, peer)
             for peer, neighbour in self._peers.items()
-            if neighbour.forwards and peer not in visited and peer != destination and serves(neighbour.realms, realm)
+            if (neighbour.forwards or peer == destination) and peer not in visited and serves(neighbour.realms, realm)
         )
         return min(candidates, default=(False, 0, None))[2]

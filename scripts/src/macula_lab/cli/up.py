@@ -12,7 +12,7 @@ from macula_lab.cli.showing import show_lab
 from macula_lab.composefile.load import load
 from macula_lab.engines.contract import Engine
 from macula_lab.engines.docker import daemon
-from macula_lab.lab import asked_plan, choose, is_up, make, project_of, require_engine, require_project, resolve
+from macula_lab.lab import AGAIN, asked_plan, choose, is_up, make, project_of, require_engine, require_project, resolve
 from macula_lab.records import Record
 from macula_lab.report import Reporter
 
@@ -23,6 +23,8 @@ def up(name: Name = "mesh", project: Project = "", engine: EngineName = "", as_j
     """Bring a lab up, prove that its routers are what they are called and that its nodes are a mesh, and show it."""
     report = Reporter()
     lab = begin(name, project, engine, report)
+    if old := machine.outdated(lab):
+        report.say(f"{', '.join(old)}: made from older images, and left as they are. For the new ones: {AGAIN}")
     try:
         made = bring_up(lab, report)
     finally:

@@ -71,8 +71,8 @@ def _choosing(nat: Profile, address: str) -> Iterator[Rule]:
         remote = REMOTE.format(way="original")
         other = f"udp sport . {remote} @occupied counter snat to {address}:1024-65535 fully-random"
         yield Rule("occupied", "assign", other, Probe.EARLY)
-    # "fully-random" among one port changes nothing but this: conntrack looks the flow up, and so collects an expired entry
-    # of the port's last owner, which would otherwise clash with the new flow until the collector comes by (1 to 60 s).
+    # "fully-random" among one port changes nothing but this: conntrack looks the flow up, and so collects an expired
+    # entry of the port's last owner, which would clash with the new flow until the collector comes by (1 to 60 s).
     assigned = f"meta l4proto udp counter snat to {address}:udp sport fully-random"
     yield Rule("assign", "assign", assigned, Probe.MAPPING)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from macula_lab.composefile.plan import Network, Plan, Service
-from macula_lab.engines.docker.complaints import of_compose, of_start
+from macula_lab.engines.docker.complaints import of_making, of_start
 
 ENDPOINT = "driver failed programming external connectivity on endpoint p_web_1 (0cc7): "
 
@@ -54,25 +54,25 @@ def plan(image: str, **fields: str) -> Plan:
 
 def test_a_subnet_that_is_taken_is_told_with_the_variable_that_moves_it() -> None:
     told = 'Creating network "p_front" with the default driver\nPool overlaps with other one on this address space'
-    error = of_compose(told, plan("nginx"), lambda _image: True)
+    error = of_making(told, plan("nginx"), lambda _image: True)
 
     assert "front is 10.7.0.0/24" in error.cause
     assert "LAB_NETWORK=" in error.next_step
 
 
 def test_an_image_that_is_missing_is_named_with_its_key() -> None:
-    error = of_compose("Get https://registry/v2/: no such host", plan("nginx:1"), lambda _image: False)
+    error = of_making("Get https://registry/v2/: no such host", plan("nginx:1"), lambda _image: False)
 
     assert error.cause == "services.web.image: there is no image nginx:1"
     assert error.next_step.startswith("docker pull nginx:1")
 
 
 def test_our_own_images_are_built_by_the_lab() -> None:
-    assert of_compose("no such image", plan("macula-node"), lambda _image: False).next_step == "macula-lab build"
+    assert of_making("no such image", plan("macula-node"), lambda _image: False).next_step == "macula-lab build"
 
 
 def test_what_compose_builds_need_not_be_there() -> None:
-    error = of_compose("COPY failed", plan("mine", build="."), lambda _image: False)
+    error = of_making("COPY failed", plan("mine", build="."), lambda _image: False)
 
-    assert error.cause == "compose could not make the networks and containers"
+    assert error.cause == "the networks and containers could not be made"
     assert error.evidence == "COPY failed"

@@ -37,8 +37,8 @@ def of_start(service: str, told: str) -> LabError:
     return LabError(f"{service} does not start", f"macula-lab logs {service}", told)
 
 
-def of_compose(told: str, plan: Plan, has_image: Callable[[str], bool]) -> LabError:
-    """Why compose could not make networks and containers, from its last lines and what images there are."""
+def of_making(told: str, plan: Plan, has_image: Callable[[str], bool]) -> LabError:
+    """Why networks and containers could not be made, from the last words of who made them and what images there are."""
     if _OVERLAP.search(told):
         listed = ", ".join(f"{network.name} is {network.subnet}" for network in plan.networks.values())
         return LabError(f"networks: a subnet of {plan.name} overlaps one in use ({listed})", MOVE, told)
@@ -48,7 +48,7 @@ def of_compose(told: str, plan: Plan, has_image: Callable[[str], bool]) -> LabEr
             ours = repository(service.image) in (NODE_IMAGE, ROUTER_IMAGE)
             remedy = "macula-lab build" if ours else f"docker pull {service.image}, or docker build -t {service.image}"
             return LabError(f"services.{name}.image: there is no image {service.image}", remedy, told)
-    return LabError("compose could not make the networks and containers", "mend the file, or: macula-lab down", told)
+    return LabError("the networks and containers could not be made", "mend the file, or: macula-lab down", told)
 
 
 @contextmanager

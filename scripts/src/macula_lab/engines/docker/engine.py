@@ -17,6 +17,7 @@ from macula_lab.engines.docker import (
     complaints,
     containers,
     daemon,
+    direct,
     execution,
     images,
     labels,
@@ -54,7 +55,7 @@ class DockerEngine:
         return [*command.require(), "-p", self.project, "-f", str(self.plan.file)]
 
     def start(self, services: Sequence[str] = (), show: Callable[[str], None] = ignore) -> None:
-        """Let compose make what is missing or changed, then start these services and what they depend on."""
+        """Let compose make what is missing, then start these services and what they depend on."""
         if not self._made:
             self._make(show)
             self._made = True
@@ -78,6 +79,15 @@ class DockerEngine:
         with doing(f"remove {self.project}"):
             removal.remove_project(self._client, self.project, show)
         self._made = False
+
+    def outdated(self) -> list[str]:
+        """The services that were made from other images than those of that name now."""
+        with doing(f"compare the images of {self.project}"):
+            return [
+                service
+                for service, container in self._containers().items()
+                if container.attrs["Image"] != images.image_id(self._client, container.attrs["Config"]["Image"])
+            ]
 
     def hosts(self) -> dict[str, Host]:
         """The services that have a container."""
@@ -159,14 +169,25 @@ class DockerEngine:
             return helpers.kept(self._client, self.project, name)
 
     def _make(self, show: Callable[[str], None]) -> None:
+        """Make the networks and containers that are not there yet, without compose where that is possible."""
         with doing("list its networks"):
             subnets.require_free(self._client, self.project, self.plan.networks.values())
-        argv = [*self._compose, "up", "--no-start", "--remove-orphans"]
         try:
-            run(argv, show=show, env=self.plan.variables, timeout=COMPOSE_DEADLINE)
+            if direct.suffices(self.plan) and all(map(self._has_image, self._images())):
+                direct.make(self._client, self.plan, self.project, show)
+            else:
+                argv = [*self._compose, "up", "--no-start", "--no-recreate", "--remove-orphans"]
+                run(argv, show=show, env=self.plan.variables, timeout=COMPOSE_DEADLINE)
+        except APIError as error:
+            raise complaints.of_making(str(error.explanation or error), self.plan, self._has_image) from error
         except LabError as error:
-            has_image = lambda image: images.is_present(self._client, image)  # noqa: E731
-            raise complaints.of_compose(error.evidence, self.plan, has_image) from error
+            raise complaints.of_making(error.evidence, self.plan, self._has_image) from error
+
+    def _images(self) -> set[str]:
+        return {service.image for service in self.plan.services.values()}
+
+    def _has_image(self, image: str) -> bool:
+        return images.is_present(self._client, image)
 
     def _complete(self, service: str, container: Container) -> None:
         """Put a new container into its networks: compose 1.29 creates it in the first one alone."""

@@ -1,0 +1,1 @@
+"""Measurements: each asks, and gives what it saw as data of `observations`."""

@@ -1,0 +1,189 @@
+"""STUN messages: binding requests and their answers (RFC 8489), with what RFC 5780 and RFC 3489 clients need.
+
+Pure: bytes in, data out. Addresses are IPv4.
+"""
+
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from macula_lab.probe.endpoint import Endpoint
+
+MAGIC_COOKIE = b"\x21\x12\xa4\x42"
+TRANSACTION_BYTES = 16
+"""the magic cookie and 96 bits (RFC 8489), or 128 bits without cookie (RFC 3489)"""
+
+HEADER_BYTES = 20
+MAX_MESSAGE_BYTES = 1280
+"""longer messages are refused; no binding message comes near"""
+MAX_ATTRIBUTES = 32
+
+CHANGE_ADDRESS = 0x04
+CHANGE_PORT = 0x02
+
+UNKNOWN_ATTRIBUTE = 420
+_REASONS = {UNKNOWN_ATTRIBUTE: "Unknown Attribute"}
+_IPV4 = 1
+
+
+class Kind(IntEnum):
+    """Method and class of a message (RFC 8489, section 5)."""
+
+    REQUEST = 0x0001
+    INDICATION = 0x0011
+    SUCCESS = 0x0101
+    ERROR = 0x0111
+
+
+class Type(IntEnum):
+    """Attributes that we read or write."""
+
+    MAPPED_ADDRESS = 0x0001
+    CHANGE_REQUEST = 0x0003
+    SOURCE_ADDRESS = 0x0004
+    """RFC 3489's RESPONSE-ORIGIN"""
+    CHANGED_ADDRESS = 0x0005
+    """RFC 3489's OTHER-ADDRESS"""
+    ERROR_CODE = 0x0009
+    UNKNOWN_ATTRIBUTES = 0x000A
+    XOR_MAPPED_ADDRESS = 0x0020
+    RESPONSE_PORT = 0x0027
+    RESPONSE_ORIGIN = 0x802B
+    OTHER_ADDRESS = 0x802C
+
+
+class StunError(ValueError):
+    """Bytes that are not a STUN message of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One binding message; attributes in their order, values without padding."""
+
+    kind: Kind
+    transaction: bytes
+    attributes: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def classic(self) -> bool:
+        """Whether it is of RFC 3489, which knows no magic cookie."""
+        return not self.transaction.startswith(MAGIC_COOKIE)
+
+    def value(self, wanted: int) -> bytes | None:
+        """The first attribute of a type."""
+        return next((value for kind, value in self.attributes if kind == wanted), None)
+
+    def unknown(self, known: Iterable[int]) -> list[int]:
+        """Types that must be understood (below 0x8000) and are not `known`."""
+        known = set(known)
+        return sorted({kind for kind, _ in self.attributes if kind < 0x8000 and kind not in known})
+
+    @property
+    def change(self) -> int:
+        """The bits of CHANGE-REQUEST, CHANGE_ADDRESS and CHANGE_PORT. Raises StunError when it is malformed."""
+        value = self.value(Type.CHANGE_REQUEST)
+        if value is None:
+            return 0
+        if len(value) != 4:
+            raise StunError("CHANGE-REQUEST is not of 4 bytes")
+        return int.from_bytes(value) & (CHANGE_ADDRESS | CHANGE_PORT)
+
+    @property
+    def response_port(self) -> int | None:
+        """The port that RESPONSE-PORT asks the answer to be sent to. Raises StunError when it is malformed."""
+        value = self.value(Type.RESPONSE_PORT)
+        if value is None:
+            return None
+        if len(value) not in (2, 4) or not any(value[:2]):
+            raise StunError("RESPONSE-PORT is not a port")
+        return int.from_bytes(value[:2])
+
+    @property
+    def mapped(self) -> Endpoint | None:
+        """Where the server saw the request come from."""
+        value = self.value(Type.XOR_MAPPED_ADDRESS)
+        if value is not None:
+            return read_address(_xor(value))
+        return self._address(Type.MAPPED_ADDRESS)
+
+    @property
+    def origin(self) -> Endpoint | None:
+        """Where the server says it sent this answer from."""
+        return self._address(Type.RESPONSE_ORIGIN) or self._address(Type.SOURCE_ADDRESS)
+
+    @property
+    def other(self) -> Endpoint | None:
+        """The server's other address and other port, if it has any."""
+        return self._address(Type.OTHER_ADDRESS) or self._address(Type.CHANGED_ADDRESS)
+
+    def _address(self, kind: int) -> Endpoint | None:
+        value = self.value(kind)
+        return None if value is None else read_address(value)
+
+
+def request(random: bytes, change: int = 0) -> Message:
+    """A binding request; `random` are 12 bytes that nobody can guess, `change` the bits of CHANGE-REQUEST."""
+    attributes = ((Type.CHANGE_REQUEST, change.to_bytes(4)),) if change else ()
+    return Message(Kind.REQUEST, MAGIC_COOKIE + random, attributes)
+
+
+def encode(message: Message) -> bytes:
+    """The message as bytes."""
+    body = b"".join(
+        struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4) for kind, value in message.attributes
+    )
+    return struct.pack("!HH", message.kind, len(body)) + message.transaction + body
+
+
+def decode(data: bytes) -> Message:
+    """The message in these bytes. Raises StunError for everything but exactly one binding message."""
+    if not HEADER_BYTES <= len(data) <= MAX_MESSAGE_BYTES:
+        raise StunError(f"{len(data)} bytes are not a binding message")
+    kind, length = struct.unpack_from("!HH", data)
+    if kind not in set(Kind):
+        raise StunError(f"type {kind:#06x} is not of a binding message")
+    if length % 4 or length != len(data) - HEADER_BYTES:
+        raise StunError(f"it says {length} bytes and has {len(data) - HEADER_BYTES}")
+    attributes: list[tuple[int, bytes]] = []
+    offset = HEADER_BYTES
+    while offset < len(data):
+        attribute, size = struct.unpack_from("!HH", data, offset)
+        end = offset + 4 + size
+        if end > len(data):
+            raise StunError(f"attribute {attribute:#06x} goes beyond the end")
+        if len(attributes) == MAX_ATTRIBUTES:
+            raise StunError(f"it has more than {MAX_ATTRIBUTES} attributes")
+        attributes.append((attribute, data[offset + 4 : end]))
+        offset = end + -size % 4
+    return Message(Kind(kind), data[4:HEADER_BYTES], tuple(attributes))
+
+
+def address_value(endpoint: Endpoint) -> bytes:
+    """The value of MAPPED-ADDRESS and its kin."""
+    return struct.pack("!BBH", 0, _IPV4, endpoint.port) + socket.inet_aton(endpoint.address)
+
+
+def xor_address_value(endpoint: Endpoint) -> bytes:
+    """The value of XOR-MAPPED-ADDRESS (RFC 8489, section 14.2)."""
+    return _xor(address_value(endpoint))
+
+
+def read_address(value: bytes) -> Endpoint:
+    """The endpoint in the value of an address attribute. Raises StunError when it is not IPv4."""
+    if len(value) != 8 or value[1] != _IPV4:
+        raise StunError("an address that is not IPv4")
+    return Endpoint(socket.inet_ntoa(value[4:]), int.from_bytes(value[2:4]))
+
+
+def error_value(code: int) -> bytes:
+    """The value of ERROR-CODE (RFC 8489, section 14.8)."""
+    return struct.pack("!HBB", 0, code // 100, code % 100) + _REASONS[code].encode()
+
+
+def _xor(value: bytes) -> bytes:
+    if len(value) != 8:
+        raise StunError("an address that is not IPv4")
+    mask = MAGIC_COOKIE[:2] + MAGIC_COOKIE
+    return value[:2] + bytes(a ^ b for a, b in zip(value[2:], mask, strict=True))
