@@ -255,4 +255,3 @@ def test_fifty_nodes_enter_one_mesh(make: Make) -> None:
     lab.down()
     down = time.monotonic()
     print(f"50 nodes: started {started - began:.2f} s, ready {ready - began:.2f} s, down {down - ready:.2f} s")
-    assert started - began < 6.0

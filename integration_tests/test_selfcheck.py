@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from macula_lab.selfcheck.sites import sites
 GRID_NETWORK = os.environ.get("LAB_TEST_GRID_NETWORK", "10.97")
 LAB = Path(sys.executable).with_name("macula-lab")
 ENGINES = ["netns", "docker"]
-SECONDS_FOR_TWO = 4.0
-"""for two routers that are looked at at the same time: less than 2 s each"""
 
 
 @pytest.fixture(params=ENGINES)
@@ -52,15 +49,6 @@ def test_each_router_is_told_in_a_line(lab: Engine) -> None:
         "nat_b is symmetric: apdm, apdf, random",
     ]
     assert all(verdict.evidence["sockets"] for verdict in verdicts)
-
-
-def test_it_is_quick(lab: Engine) -> None:
-    def measured() -> float:
-        began = time.monotonic()
-        check_routers(lab)
-        return time.monotonic() - began
-
-    assert min(measured() for _ in range(3)) < SECONDS_FOR_TWO
 
 
 def test_nothing_is_left_of_it(lab: Engine) -> None:

@@ -117,13 +117,13 @@ def test_only_delivering_nats_translate_what_begins_outside() -> None:
 def test_the_port_policy_draws_candidates(ports: str, candidate: str) -> None:
     found = rules(f"ports={ports}")
     assert found["candidate"].text == f"udp sport set {candidate}"
-    assert "udp sport != @used" in found["take"].text
+    assert "udp sport != @used" in found["take_next" if ports == "block" else "take"].text
     assert ("preserve" in found) == (ports == "preserve")
 
 
 def test_a_block_is_walked_to_its_last_port() -> None:
-    assert rules("ports=block,block=5000-5007")["walk"].repeat == 7
-    assert "walk" not in rules("ports=block,block=5000-5000")
+    assert rules("ports=block,block=5000-5007")["walk"].repeat == 8
+    assert rules("ports=block,block=5000-5000")["walk"].repeat == 1
     assert rules("ports=block,block=1024-65535")["walk"].repeat == 512
 
 
@@ -134,6 +134,21 @@ def test_the_input_policy_drops_or_remembers_strangers() -> None:
     assert {"accept_no_mapping", "accept_filtered", "occupied"} <= set(accepting)
     assert "@permitted" in accepting["deliver"].text
     assert "@permitted" not in dropping["deliver"].text
+
+
+def test_strangers_are_remembered_only_where_they_can_be_in_the_way() -> None:
+    assert not {"accept_filtered", "occupied"} & set(rules("symmetric,input=accept"))
+    assert "@occupied" not in rules("symmetric,input=accept")["accept_no_mapping"].text
+    assert "occupied" in rules("mapping=eim,ports=random,input=accept")
+    assert "occupied" in rules("mapping=apdm,ports=preserve,input=accept")
+
+
+@pytest.mark.parametrize("policy", ["blocked", "rejected"])
+def test_udp_that_may_not_leave_needs_no_mapping(policy: str) -> None:
+    found = rules(f"udp={policy}")
+    assert {"private", "no_mapping", "closed", "others_out", "untranslated", "learn_tcp_flow"} <= set(found)
+    assert not {"udp_out", "mapped", "assign", "filtered", "deliver", "lifetime", "learn_used"} & set(found)
+    assert "@used" not in found["no_mapping"].text
 
 
 def test_policies_need_no_translation() -> None:
@@ -162,7 +177,7 @@ def test_the_whole_is_one_transaction_for_our_table_alone() -> None:
     assert "unreplied : 60, replied : 60" in text
     assert "elements = { 0 : 5000, 1 : 5001, 2 : 5002 }" in text
     assert "elements = { 5000 : 5001, 5001 : 5002, 5002 : 5000 }" in text
-    assert text.count('comment "walk"') == 2
+    assert text.count('comment "walk"') == 3
     assert "set tcp_flows" in text
     assert "set occupied" not in text, "what no rule mentions is not declared"
 

@@ -65,6 +65,10 @@ class Channel:
         told = self._do(do="heard", at=str(at), wait=wait)
         return [(data.encode(), parse_endpoint(source)) for data, source in told["datagrams"]], told["errors"]
 
+    def source_of(self, data: bytes, at: Endpoint, wait: float) -> Endpoint | None:
+        """Whom such a socket heard `data` from since the last time, waiting up to `wait` seconds."""
+        return next((source for arrived, source in self.heard(at, wait)[0] if arrived == data), None)
+
     def watch(self) -> None:
         """Begin to look at ICMP echo replies."""
         self._do(do="watch")

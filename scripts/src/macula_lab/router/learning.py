@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from macula.nat.profile import Filtering, Ports, Profile
+from macula.nat.profile import Filtering, Input, Ports, Profile, Udp
 
+from macula_lab.router.inward import occupies
 from macula_lab.router.outward import UNCHECKED, mapping_key
 from macula_lab.router.rule import INSIDE, REMOTE, TUPLE, Probe, Rule, record
 
@@ -12,12 +13,13 @@ def rules(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
     """The rules for what leaves from `address`; `wan` is the quoted name of the interface that has it."""
     ours = f"ip saddr {address}"
     yield from _guarding(nat, wan, address)
-    unchecked = f"{ours} meta mark {UNCHECKED} udp checksum set 0 counter"
-    yield Rule("still_unchecked", "learning", unchecked, Probe.CHECKSUM)
-    yield Rule("learn_used", "learning", f"{ours} update @used {{ udp sport }} counter", Probe.MAPPING)
-    yield from _learning(nat, "original", f"{ours} meta l4proto udp ct direction original")
-    if _delivers(nat):
-        yield from _learning(nat, "reply", f"{ours} meta l4proto udp ct direction reply")
+    if nat.udp is Udp.ALLOW:
+        unchecked = f"{ours} meta mark {UNCHECKED} udp checksum set 0 counter"
+        yield Rule("still_unchecked", "learning", unchecked, Probe.CHECKSUM)
+        yield Rule("learn_used", "learning", f"{ours} update @used {{ udp sport }} counter", Probe.MAPPING)
+        yield from _learning(nat, "original", f"{ours} meta l4proto udp ct direction original")
+        if _delivers(nat):
+            yield from _learning(nat, "reply", f"{ours} meta l4proto udp ct direction reply")
     flow = f"{INSIDE} . tcp sport . {REMOTE}".format(way="original")
     tcp = f"{ours} meta l4proto tcp ct direction original update @tcp_flows {{ {flow} }}"
     yield Rule("learn_tcp_flow", "learning", tcp, Probe.ACCOUNTING)
@@ -40,7 +42,8 @@ def _guarding(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
     yield record("exhausted", tuple_of=flow, protocols="udp")
     if nat.sessions:
         yield record("exhausted", "exhausted_tcp", tuple_of=TUPLE, protocols="tcp")
-    yield Rule("drop_exhausted", "exhausted", "counter drop", Probe.CROWD)
+    # Nobody would answer to a private address, so that a crowd would see no difference.
+    yield Rule("drop_exhausted", "exhausted", "counter drop", Probe.LEAK)
 
 
 def _learning(nat: Profile, way: str, packets: str) -> Iterator[Rule]:
@@ -61,5 +64,7 @@ def _learning(nat: Profile, way: str, packets: str) -> Iterator[Rule]:
         case Filtering.ADDRESS_DEPENDENT:
             yield learn("permitted", f"udp sport . ct {way} ip daddr", Probe.FILTERING)
         case Filtering.ADDRESS_AND_PORT_DEPENDENT if began:
-            yield learn("permitted", f"udp sport . {remote}", Probe.FILTERING)
+            # Where strangers are accepted and in nobody's way, nothing is lost but the truth about who was filtered.
+            harmless = nat.input is Input.ACCEPT and not occupies(nat)
+            yield learn("permitted", f"udp sport . {remote}", Probe.ACCOUNTING if harmless else Probe.FILTERING)
     yield learn("udp_flows", f"{inside} . udp sport . {remote}", Probe.ACCOUNTING)

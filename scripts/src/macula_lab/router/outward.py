@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from macula.nat.profile import Input, Mapping, Ports, Profile
+from macula.nat.profile import Mapping, Ports, Profile, Udp
 
+from macula_lab.router.inward import occupies
 from macula_lab.router.rule import INSIDE, REMOTE, Probe, Rule
 
 SEQUENCE = range(32_768, 36_864)
@@ -12,7 +13,7 @@ DRAWS = {Ports.PRESERVE: 8, Ports.RANDOM: 8, Ports.SEQUENTIAL: 32}
 """How many ports are drawn before a packet is dropped as exhausted; the flow's next packet draws again. With half of
 all ports taken, eight draws fail for one flow in 250."""
 WALK = 512
-"""Most ports of a block that are tried in turn, from a random one on; a block of this size can be used to the last."""
+"""Most ports of a block that are tried in turn, after a random one; a block of this size can be used to the last."""
 UNCHECKED = "0x6e6f6373"
 """The packet mark that remembers that a datagram came without a checksum; the kernel makes a wrong one of it when it
 writes a candidate into the source port."""
@@ -21,8 +22,9 @@ writes a candidate into the source port."""
 def rules(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
     """The rules for what leaves from `address`; `wan` is the quoted name of the interface that has it."""
     yield from _leaving(nat, wan, address)
-    yield from _choosing(nat, address)
-    yield from _drawing(nat)
+    if nat.udp is Udp.ALLOW:
+        yield from _choosing(nat, address)
+        yield from _drawing(nat)
 
 
 def mapping_key(nat: Profile, way: str) -> str:
@@ -41,12 +43,13 @@ def _leaving(nat: Profile, wan: str, address: str) -> Iterator[Rule]:
         counted = f"add @sessions {{ ct original ip saddr ct count over {nat.sessions} }}"
         outward = f"iifname != {wan} oifname {wan}"
         yield Rule("sessions", "leaving", f"{outward} {counted} counter goto exhausted", Probe.CROWD)
-    if nat.hairpin:
+    if nat.hairpin and nat.udp is Udp.ALLOW:
         turned = f"iifname != {wan} ct original ip daddr {address} meta l4proto udp"
         yield Rule("hairpin_source", "leaving", f"{turned} counter goto choosing", Probe.HAIRPIN)
     # Without it conntrack would preserve ports by itself, but give one port to two hosts.
     probe = Probe.NEIGHBOURS if nat.ports is Ports.PRESERVE else Probe.MAPPING
-    yield Rule("udp_out", "leaving", f"oifname {wan} meta l4proto udp counter goto choosing", probe)
+    if nat.udp is Udp.ALLOW:
+        yield Rule("udp_out", "leaving", f"oifname {wan} meta l4proto udp counter goto choosing", probe)
     yield Rule("others_out", "leaving", f"oifname {wan} counter snat to {address}", Probe.TCP)
 
 
@@ -63,11 +66,10 @@ def _choosing(nat: Profile, address: str) -> Iterator[Rule]:
         case Ports.BLOCK:
             low, high = nat.block
             yield Rule("draw", "choosing", "jump drawing", Probe.MAPPING)
-            if walk := min(high - low, WALK):
-                yield Rule("walk", "choosing", "jump walking", Probe.CROWD, walk)
+            yield Rule("walk", "choosing", "jump walking", Probe.CROWD, min(high - low + 1, WALK))
         case _:
             yield Rule("draw", "choosing", "jump drawing", Probe.MAPPING, DRAWS[nat.ports])
-    if nat.input is Input.ACCEPT:
+    if occupies(nat):
         remote = REMOTE.format(way="original")
         other = f"udp sport . {remote} @occupied counter snat to {address}:1024-65535 fully-random"
         yield Rule("occupied", "assign", other, Probe.EARLY)
@@ -84,10 +86,10 @@ def _drawing(nat: Profile) -> Iterator[Rule]:
             candidate = f"numgen inc mod {len(SEQUENCE)} map @sequence"
         case Ports.BLOCK:
             low, high = nat.block
-            candidate = f"numgen random mod {high - low + 1} map @block"
-            if high > low:
-                yield Rule("next", "walking", "udp sport set udp sport map @following", Probe.CROWD)
-                yield Rule("take_next", "walking", f"{free} counter goto assign", Probe.CROWD)
+            yield Rule("candidate", "drawing", f"udp sport set numgen random mod {high - low + 1} map @block", probe)
+            yield Rule("next", "walking", "udp sport set udp sport map @following", Probe.CROWD)
+            yield Rule("take_next", "walking", f"{free} counter goto assign", Probe.MAPPING)
+            return
         case _:
             candidate, free = "meta random", f"udp sport >= 1024 {free}"
             probe = Probe.NEIGHBOURS if nat.ports is Ports.PRESERVE else Probe.MAPPING

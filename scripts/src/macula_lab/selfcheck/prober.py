@@ -51,8 +51,7 @@ def helpers(engine: Engine, fronts: Sequence[Front], places: Sequence[Site]) -> 
     with ThreadPoolExecutor(len(fronts) + len(places) or 1) as pool:
         serving = [pool.submit(_serve, engine, front) for front in fronts]
         waiting = {
-            place.name: pool.submit(engine.helper, place.name, {place.network: place.addresses[0]}, gateway=False)
-            for place in places
+            place.name: pool.submit(engine.helper, place.name, {place.network: place.addresses[0]}) for place in places
         }
         try:
             wait(serving)
@@ -68,7 +67,7 @@ def helpers(engine: Engine, fronts: Sequence[Front], places: Sequence[Site]) -> 
 
 def _serve(engine: Engine, front: Front) -> Helper:
     first, second, stranger = map(str, front.addresses)
-    helper = engine.helper(f"outside-{front.network}", {front.network: front.addresses[0]}, gateway=False)
+    helper = engine.helper(f"outside-{front.network}", {front.network: front.addresses[0]})
     routes = [word for subnet, via in front.routes.items() for word in ("--route", f"{subnet}={via}")]
     try:
         helper.spawn(["macula-probe", "serve", first, second, "--outsider", stranger, "--own", *routes])

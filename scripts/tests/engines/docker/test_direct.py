@@ -42,7 +42,7 @@ def test_a_simple_file_needs_no_compose(tmp_path: Path) -> None:
     plan = load(changed(tmp_path), {})
 
     assert suffices(plan)
-    assert [name for name in plan.networks if used(plan, name)] == ["front", "back"]
+    assert {name for name in plan.networks if used(plan, name)} == {"front", "back"}
     fields = plan.document["services"]["web"]
     assert (aliases(fields, "front"), aliases(fields, "back")) == (["shop"], [])
     assert aliases(plan.document["services"]["db"], "back") == []

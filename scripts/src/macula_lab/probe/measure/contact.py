@@ -38,11 +38,10 @@ def _arrives(vantage: Vantage, asker: Asker) -> bool:
     """Whether the outsider hears this socket."""
     with vantage.channel() as channel:
         at, token = channel.open(vantage.server.address), new_token()
-
-        def heard(_until: float) -> bool | None:
-            return any(data == token for data, _ in channel.heard(at, GRACE)[0]) or None
-
-        return tried(lambda: asker.socket.send(token, at), heard, vantage.fence) is not None
+        source = tried(
+            lambda: asker.socket.send(token, at), lambda _until: channel.source_of(token, at, GRACE), vantage.fence
+        )
+        return source is not None
 
 
 def connecting(vantage: Vantage) -> dict[str, Connecting]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from macula_lab.probe.asking import Asker, tried
+from macula_lab.probe.asking import GRACE, Asker, tried
 from macula_lab.probe.channel import Channel
 from macula_lab.probe.endpoint import Endpoint
 from macula_lab.probe.measure.together import together
@@ -93,11 +93,22 @@ class _Mapping:
         if self._vantage.neighbour is None:
             return False
         with Asker(self._vantage.neighbour, self._asker.local.port) as heir:
-            return self._vantage.outside(heir) is None or not self.moved(Place.PRIMARY)
+            return self._vantage.outside(heir) is None or self._vantage.outside(self._asker) == self.outside
 
-    def moved(self, place: Place) -> bool:
-        """Whether a place of the server now sees the socket come from elsewhere."""
-        return self._vantage.outside(self._asker, place) != self.outside
+    def moved(self) -> bool:
+        """Whether other ports of the primary address see the socket come from elsewhere.
+
+        Two of them are asked: a random port may be the same by chance.
+        """
+        if self._vantage.outside(self._asker, Place.OTHER_PORT) != self.outside:
+            return True
+        at, token = self._channel.open(self._vantage.server.address), new_token()
+        source = tried(
+            lambda: self._asker.socket.send(token, at),
+            lambda _until: self._channel.source_of(token, at, GRACE),
+            self._vantage.fence,
+        )
+        return source != self.outside
 
     def caller(self) -> tuple[Endpoint, Way] | None:
         """Somebody who begins a flow to the socket, and how others can: an outsider, else a neighbour."""
@@ -154,7 +165,7 @@ def _renewed(mapping: _Mapping, lifetime: float) -> Idle:
     mapping.renew()
     mapping.rest(EARLY * lifetime)
     seen = mapping.look(Story.RENEWED, mapping.from_server, *([called[1]] if called else []))
-    return replace(seen, moved=mapping.moved(Place.OTHER_PORT))
+    return replace(seen, moved=mapping.moved())
 
 
 def _inbound(mapping: _Mapping, lifetime: float) -> Idle:
@@ -173,7 +184,7 @@ def _answered(mapping: _Mapping, lifetime: float) -> Idle | None:
     mapping.reply(caller)
     mapping.rest(EARLY * lifetime)
     seen = mapping.look(Story.ANSWERED, comes_in)
-    return replace(seen, moved=mapping.moved(Place.OTHER_PORT))
+    return replace(seen, moved=mapping.moved())
 
 
 _STORIES: dict[Story, Callable[[_Mapping, float], Idle | None]] = {

@@ -73,10 +73,9 @@ def _early(vantage: Vantage, outside: str, mapped: bool) -> EarlyProbe:
         errors = channel.heard(at, GRACE)[1]
         let_in = asker.hears(first, 0.0) is not None
 
-        def seen(_until: float) -> Endpoint | None:
-            return next((source for data, source in channel.heard(at, GRACE)[0] if data == token), None)
-
-        after = tried(lambda: asker.socket.send(token, at), seen, vantage.fence)
+        after = tried(
+            lambda: asker.socket.send(token, at), lambda _until: channel.source_of(token, at, GRACE), vantage.fence
+        )
         return EarlyProbe(at, asker.local, before, after, let_in, tuple(dict.fromkeys(errors)))
 
 
