@@ -104,10 +104,10 @@ def test_a_prober_in_front_of_a_slow_and_lossy_link_is_not_misled(labs: Labs) ->
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_every_nat_of_the_grid_is_what_it_is_called(engine: str) -> None:
+def test_every_nat_of_the_grid_is_what_it_is_called() -> None:
+    # In containers it is `make selfcheck` that does the same, and CI runs it.
     done = subprocess.run(
-        [LAB, "selfcheck", "--engine", engine, "--project", f"{PREFIX}-grid-{engine}", "--json"],
+        [LAB, "selfcheck", "--engine", "netns", "--project", f"{PREFIX}-grid", "--json"],
         env={**os.environ, "LAB_NETWORK": GRID_NETWORK},
         capture_output=True,
         text=True,

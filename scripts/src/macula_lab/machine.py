@@ -40,6 +40,6 @@ def remove(project: str, report: Reporter) -> None:
     engines = [DOCKER] if daemon.answers() else []
     if can_have_namespaces() and not requirements.missing():
         engines.append(NETNS)
-    for engine in engines:
-        with report.step(f"Removing {project} ({engine})") as show:
+    with report.step(f"Removing {project}") as show:
+        for engine in engines:
             make(engine, nothing, project).down(show)
