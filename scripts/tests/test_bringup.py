@@ -31,15 +31,19 @@ class Lab(FakeEngine):
         self.steps: list[str] = []
         self.interrupt = ""
         self.fail_to_start = False
+        self.written: dict[str, str] = {}
 
     def start(self, services: Sequence[str] = (), show: Callable[[str], None] = print) -> None:
         names = list(services) or list(self.plan.services)
         self.steps.append(f"start {' '.join(services) or 'all'}")
         if self.fail_to_start:
             raise LabError("a subnet overlaps")
-        self.states |= {name: replace(RUNS, service=name) for name in names}
+        self.states |= {name: replace(KILLED if name in self.written else RUNS, service=name) for name in names}
         if self.interrupt == self.steps[-1]:
             raise KeyboardInterrupt
+
+    def logs(self, service: str, tail: int | None = None) -> str:
+        return self.written.get(service, "macula-router: up")
 
     def down(self, show: Callable[[str], None] = print) -> None:
         self.steps.append("down")
@@ -96,6 +100,24 @@ def test_up_twice_disturbs_no_router_that_is_used(lab: Lab, report: Reporter) ->
 )
 def test_which_routers_are_proven(before: dict[str, Host], proven: list[str]) -> None:
     assert to_prove(nat_pair(), before) == proven
+
+
+def test_a_router_that_does_not_come_up_tells_why(lab: Lab, report: Reporter) -> None:
+    lab.written["nat_b"] = "macula-router: NET_ADMIN: it is missing; add cap_add: [NET_ADMIN]"
+
+    with pytest.raises(LabError, match=r"the router nat_b does not come up, it is exited \(137\)") as caught:
+        bring_up(lab, report)
+
+    assert "add cap_add: [NET_ADMIN]" in caught.value.evidence
+    assert lab.steps == ["start internet nat_a nat_b"]
+
+
+def test_who_uses_the_routers_image_for_something_else_is_not_waited_for(lab: Lab, report: Reporter) -> None:
+    lab.written["internet"] = ""
+    other = replace(lab.plan.services["internet"], command=["sleep", "infinity"])
+    lab.plan = Plan(lab.plan.file, {**lab.plan.services, "internet": other}, lab.plan.networks)
+
+    bring_up(lab, report)
 
 
 def test_an_interrupted_up_leaves_nothing(lab: Lab, report: Reporter) -> None:

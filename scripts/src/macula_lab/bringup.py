@@ -1,6 +1,7 @@
 """Bringing a lab up: routers first, each proven to be the NAT it is called, then the rest, then the mesh proven."""
 
 import signal
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from macula_lab.mesh.proof import prove
 from macula_lab.report import Reporter
 from macula_lab.router.config import from_environment
 from macula_lab.router.link import spec as link
-from macula_lab.selfcheck.fast import check_routers
+from macula_lab.selfcheck.fast import UP, check_routers
+
+ROUTER_DEADLINE = 15.0
+"""Seconds from started routers to routers that forward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ def bring_up(engine: Engine, report: Reporter) -> Up:
         if routers:
             with report.step(f"Making networks and {counted(len(routers), 'router')} ({engine.name})") as show:
                 engine.start(routers, show)
+                wait_for_routers(engine, [name for name in routers if name not in before or not before[name].running])
         if unproven := to_prove(engine.plan, before):
             with report.step("Checking that each router is the NAT it is called"):
                 check(engine, unproven, report.say)
@@ -65,6 +70,21 @@ def require_settings(plan: Plan) -> None:
                 link.parse(router.environment.get(name, ""))
         except LabError as error:
             raise LabError(f"services.{router.name}.environment: {error.cause}", error.next_step) from error
+
+
+def wait_for_routers(engine: Engine, started: Collection[str]) -> None:
+    """Return when these routers forward. Raises LabError with the last lines of one that does not come to it."""
+    end = time.monotonic() + ROUTER_DEADLINE
+    for name in started:
+        command = engine.plan.services[name].command
+        if command is not None and "macula-router" not in command:
+            continue  # somebody uses the image for something else
+        while UP not in (written := engine.logs(name, 20)):
+            host = engine.hosts().get(name)
+            if host is None or not host.running or time.monotonic() > end:
+                state = host.state if host else "not there"
+                raise LabError(f"the router {name} does not come up, it is {state}", f"macula-lab logs {name}", written)
+            time.sleep(0.02)
 
 
 def to_prove(plan: Plan, before: Mapping[str, Host]) -> list[str]:

@@ -191,6 +191,8 @@ class DockerEngine:
 
     def _complete(self, service: str, container: Container) -> None:
         """Put a new container into its networks: compose 1.29 creates it in the first one alone."""
+        if len(container.attrs["NetworkSettings"]["Networks"]) >= len(self.plan.services[service].networks):
+            return
         names = containers.names_in_file(self._networks())
         present = {names.get(name, name) for name in container.attrs["NetworkSettings"]["Networks"]}
         for network in self.plan.services[service].networks.keys() - present:
