@@ -21,8 +21,6 @@ from macula_lab.lab import DOCKER, NETNS, make
 from macula_lab.report import Reporter
 from macula_lab.workspace import COMPOSE
 
-pytestmark = pytest.mark.timeout(300)
-
 LAB = str(Path(sys.executable).with_name("macula-lab"))
 
 NETWORK = os.environ.get("LAB_TEST_UP_NETWORK", "10.97")

@@ -29,6 +29,8 @@ from macula_lab.composefile.plan import NODE_IMAGE
 from macula_lab.engines.docker import daemon
 from macula_lab.lab import DOCKER, NETNS
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_a_router_that_is_not_what_it_is_called_is_refused_and_stays(file: Path, engine: str) -> None:
     wrong = ROUTER.replace(
@@ -44,6 +46,15 @@ def test_a_router_that_is_not_what_it_is_called_is_refused_and_stays(file: Path,
     hosts = opened(file, engine).hosts()
     assert hosts["nat"].running
     assert not any(host.running for name, host in hosts.items() if name != "nat")
+
+
+def test_a_router_that_may_not_route_says_what_it_lacks(file: Path, engine: str) -> None:
+    file.write_text(ROUTER.replace("    cap_add: [NET_ADMIN]\n", "") + NODES + NETWORKS)
+
+    told = refused(file, engine)
+
+    assert "the router nat does not come up" in told or engine == NETNS
+    assert "cap_add: [NET_ADMIN]" in told
 
 
 def test_any_image_runs_in_containers(file: Path) -> None:

@@ -11,6 +11,8 @@ from macula_lab import records
 from macula_lab.engines.contract import Engine
 from macula_lab.lab import DOCKER, NETNS
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_up_shows_and_proves_down_leaves_nothing(file: Path, engine: str) -> None:
     told = brought_up(file, engine, NAT="full_cone")
