@@ -32,8 +32,8 @@ def run(*argv: str | Path, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def socket_in(namespace: str, address: str) -> socket.socket:
-    """A UDP socket in a network namespace, bound to PORT of an address."""
+def socket_in(namespace: str, address: str, port: int) -> socket.socket:
+    """A UDP socket in a network namespace."""
     made: list[socket.socket] = []
 
     def enter() -> None:
@@ -47,7 +47,7 @@ def socket_in(namespace: str, address: str) -> socket.socket:
     thread.start()
     thread.join()
     made[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    made[0].bind((address, PORT))
+    made[0].bind((address, port))
     return made[0]
 
 
@@ -62,8 +62,8 @@ class Cable:
             for name in ("all", "default"):
                 run(*self.within(namespace), "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
         self.plug()
-        self.near = socket_in(self.router, NEAR)
-        self.far = socket_in(self.far_end, FAR)
+        self.near = socket_in(self.router, NEAR, PORT)
+        self.far = socket_in(self.far_end, FAR, PORT)
 
     def plug(self) -> None:
         """Lay the cable, with an address at each end."""

@@ -172,6 +172,18 @@ def reflector(where: Helper, *ports: int) -> Iterator[None]:
 
 
 @contextmanager
+def reflector_outside(lab: Engine, *ports: int) -> Iterator[str]:
+    """The address of a reflector of the lab's own in the public network."""
+    (address,) = lab.plan.free_addresses("public", 1)
+    helper = lab.helper("outside", {"public": address})
+    try:
+        with reflector(helper, *ports):
+            yield str(address)
+    finally:
+        helper.remove()
+
+
+@contextmanager
 def open_socket(engine: Engine, service: str, reflector: IPv4Address, port: int, bound: int) -> Iterator[str]:
     """A UDP socket of a service that answers like a reflector; gives the address at which the outside sees it."""
     lines = engine.stream(service, ["python3", "-c", _STAND_OPEN, str(reflector), str(port), str(bound)])

@@ -1,19 +1,18 @@
 """A router's program on a bench: a host inside, a host outside, a cable to each, all in network namespaces."""
 
-import ctypes
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-CLONE_NEWNET = 0x40000000
+from cable import socket_in
+
 MACULA_ROUTER = Path(sys.executable).with_name("macula-router")
 INSIDE, OUTSIDE, WAN = "10.79.1.11", ("198.51.100.10", "198.51.100.11"), "198.51.100.21"
 SERVER = (OUTSIDE[0], 3478)
@@ -97,20 +96,7 @@ class Bench:
 
     def socket(self, namespace: str, address: str = "0.0.0.0", port: int = 0) -> socket.socket:
         """A UDP socket in a namespace."""
-        made: list[socket.socket] = []
-
-        def enter() -> None:
-            libc = ctypes.CDLL(None, use_errno=True)
-            with Path("/run/netns", namespace).open() as file:
-                if libc.setns(file.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), f"setns {namespace}")
-            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-
-        thread = threading.Thread(target=enter)
-        thread.start()
-        thread.join()
-        made[0].bind((address, port))
-        return made[0]
+        return socket_in(namespace, address, port)
 
     def remove(self) -> None:
         """End and remove everything."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asking import WHOAMI, eventually
-from inside import REFUSAL, Answer, ask_tcp, ask_udp, inside, open_socket, reflector
+from inside import REFUSAL, Answer, ask_tcp, ask_udp, inside, open_socket, reflector_outside
 from labs import Labs, asked, macula, refused, router
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
@@ -37,7 +37,7 @@ def lab(request: pytest.FixtureRequest, labs: Labs) -> Engine:
 @pytest.fixture
 def outside(lab: Engine) -> Iterator[str]:
     """The address of a reflector in the public network."""
-    with reflecting(lab) as address:
+    with reflector_outside(lab, PORT) as address:
         yield address
 
 
@@ -47,17 +47,6 @@ def edge_b(lab: Engine) -> Iterator[str]:
     yield connected_edge_b(lab)
     if not lab.hosts()["edge_b"].running:
         lab.restart("edge_b")
-
-
-@contextmanager
-def reflecting(lab: Engine) -> Iterator[str]:
-    (address,) = lab.plan.free_addresses("public", 1)
-    helper = lab.helper("outside", {"public": address})
-    try:
-        with reflector(helper, PORT):
-            yield str(address)
-    finally:
-        helper.remove()
 
 
 @contextmanager
@@ -248,7 +237,7 @@ def test_a_phone_that_leaves_the_house(labs: Labs) -> None:
     """On the topology made for it: to a named address behind the carrier's NAT, whose block of ports it then has."""
     lab = labs.up("netns", "roaming", NAT_B="cgnat,block=41000-41063")
     address = str(lab.plan.networks["lan_b"].subnet[200])
-    with reflecting(lab) as outside:
+    with reflector_outside(lab, PORT) as outside:
         try:
             assert happens(lab, "roam", "edge_a", "lan_b", address)[0].endswith(f"-> lan_b {address}")
             host, _, port = seen(lab, "edge_a", outside).partition(":")

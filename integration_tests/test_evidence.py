@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import printed, recorded, refused
-from inside import ask_udp, inside, reflector, send_udp
+from inside import ask_udp, inside, reflector_outside, send_udp
 from labs import Labs
 from macula_lab.engines.contract import Engine
 from macula_lab.events.perform import event, perform
@@ -62,7 +62,7 @@ def scene(lab: Engine, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A question and its answer, packets that a NAT filters, and packets that a link delays and loses."""
     folder = tmp_path_factory.mktemp("evidence")
     perform(lab, event("nat-reboot", "nat_a", []))
-    with captured(lab), reflecting(lab) as outside:
+    with captured(lab), reflector_outside(lab, PORT) as outside:
         place, aimed = seen(lab, "edge_a", outside, ASKING), seen(lab, "edge_b", outside, MAPPED)
         send_udp(inside(lab, "edge_a"), aimed, bound=FILTERED, count=PACKETS)
         with link(lab, "nat_a", "--out", "delay=20", "--in", "delay=20"):
@@ -80,18 +80,6 @@ def captured(lab: Engine) -> Iterator[None]:
         yield
     finally:
         capture.stop(lab)
-
-
-@contextmanager
-def reflecting(lab: Engine) -> Iterator[str]:
-    """The address of a reflector in the public network."""
-    (address,) = lab.plan.free_addresses("public", 1)
-    helper = lab.helper("outside", {"public": address})
-    try:
-        with reflector(helper, PORT):
-            yield str(address)
-    finally:
-        helper.remove()
 
 
 @contextmanager
@@ -175,7 +163,7 @@ def test_the_folder_has_everything(scene: Scene) -> None:
 
 
 def test_a_capture_outlives_the_command_that_began_it(lab: Engine, tmp_path: Path) -> None:
-    with recorded(lab), reflecting(lab) as outside:
+    with recorded(lab), reflector_outside(lab, PORT) as outside:
         assert "nat_a: lan_a" in printed(lab, "capture", "start", "nat_a")
         seen(lab, "edge_a", outside, ASKING)
         files = [Path(line) for line in printed(lab, "capture", "stop").splitlines()]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from commands import printed, recorded, refused
-from inside import ask_udp, inside, reflector, send_udp
+from inside import ask_udp, inside, reflector_outside, send_udp
 from labs import Labs
 from macula.nat.prediction import Meeting
 from macula_lab.engines.contract import Engine
@@ -32,13 +32,8 @@ def lab(request: pytest.FixtureRequest, labs: Labs) -> Engine:
 @pytest.fixture
 def outside(lab: Engine) -> Iterator[str]:
     """The address of a reflector in the public network."""
-    (address,) = lab.plan.free_addresses("public", 1)
-    helper = lab.helper("outside", {"public": address})
-    try:
-        with reflector(helper, PORT):
-            yield str(address)
-    finally:
-        helper.remove()
+    with reflector_outside(lab, PORT) as address:
+        yield address
 
 
 @contextmanager
