@@ -18,7 +18,6 @@ from macula_lab.evidence.collect import collect, write
 from macula_lab.evidence.flows import Flow
 from macula_lab.evidence.model import Evidence
 from macula_lab.process import run
-from macula_lab.workspace import COMPOSE
 
 PORT = 7030
 """Where the reflector outside answers."""
@@ -189,13 +188,9 @@ def test_what_cannot_be_done_is_told(lab: Engine, argv: list[str], told: str) ->
 
 
 def test_key_logs_of_both_sides_of_a_connection_have_the_same_secrets(labs: Labs, tmp_path: Path) -> None:
-    level = "  MACULA_LOG_LEVEL: ${MACULA_LOG_LEVEL:-info}\n"
-    text = (COMPOSE / "nat-pair.yaml").read_text()
-    assert level in text
-    watched = tmp_path / "watched.yaml"
-    watched.write_text(text.replace(level, f"{level}  MACULA_KEY_LOG: keys.log\n  MACULA_QLOG_DIR: traces\n"))
+    lab = labs.up("netns", "nat-pair", MACULA_KEY_LOG="keys.log", MACULA_QLOG_DIR="traces")
 
-    folder = collect(labs.up("netns", watched), tmp_path / "evidence").parent / "services"
+    folder = collect(lab, tmp_path / "evidence").parent / "services"
 
     edge, bootstrap = ((folder / f"{name}.keys.log").read_text().splitlines() for name in ("edge_a", "bootstrap"))
     assert set(edge) & set(bootstrap), "the two are connected"

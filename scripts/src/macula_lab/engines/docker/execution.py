@@ -7,14 +7,15 @@ which nobody but the process itself can tell.
 import codecs
 import shlex
 import socket
+import struct
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from docker.api import APIClient
-from docker.utils.socket import STDOUT, frames_iter
+from docker.utils.socket import STDOUT
 
 from macula_lab.engines.contract import Finished
 from macula_lab.errors import LabError
@@ -23,6 +24,8 @@ EXIT_CODE_DEADLINE = 5.0
 """Seconds from the end of a command's output until the engine knows its exit code; it is milliseconds."""
 
 END_DEADLINE = 10.0
+
+_HEADER = struct.Struct(">BxxxL")
 
 _BEGIN = 'echo $$; exec "$@"'
 """Tells the process id, then becomes the command. The engine makes it the leader of a process group of its own."""
@@ -46,8 +49,14 @@ class Execution:
         self._api = api
         self._container = container
         self._id = api.exec_create(container, ["sh", "-c", begin, "sh", *argv])["Id"]
-        self._stream: Any = api.exec_start(self._id, socket=True)
-        self._frames: Iterator[tuple[int, bytes]] = frames_iter(self._stream, tty=False)  # type: ignore[no-untyped-call]
+        stream: Any = api.exec_start(self._id, socket=True)
+        self._response = stream._response
+        # Not docker-py's frames_iter: it reads from the socket itself and so loses what came in one packet with the
+        # response's headers (docker-py issue 3332).
+        reader = self._response.raw._fp.fp
+        self._socket: socket.socket = reader.raw._sock
+        self._socket.settimeout(None)
+        self._frames = _frames(reader)
         self._pid, self._read = self._begun()
 
     def output(self) -> Iterator[tuple[bool, bytes]]:
@@ -70,11 +79,11 @@ class Execution:
             with _command(self._api, self._container, ["sh", "-c", _END, "sh", self._pid]) as ending:
                 list(ending.output())
         with suppress(OSError):  # what it left running may hold its output open
-            getattr(self._stream, "_sock", self._stream).shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Give the connection back."""
-        self._stream._response.close()
+        self._response.close()
 
     def _begun(self) -> tuple[str, bytes]:
         """The command's process id, and what it has written since."""
@@ -87,6 +96,13 @@ class Execution:
         pid, _, rest = told.partition(b"\n")
         # The engine itself says it, in this place, when it could not start a shell there.
         return (text(pid), rest) if pid.isdigit() else ("", told)
+
+
+def _frames(reader: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """What a command writes, as Docker's attach protocol frames it: the stream's number, and the bytes."""
+    while len(header := reader.read(_HEADER.size)) == _HEADER.size:
+        kind, length = _HEADER.unpack(header)
+        yield kind, reader.read(length)
 
 
 @contextmanager
