@@ -143,8 +143,9 @@ def left(engine: str, project: str = PROJECT) -> list[str]:
 
 @contextmanager
 def running_up(file: Path, engine: str, until: str) -> Iterator[subprocess.Popen[str]]:
-    """An `up` that has come as far as the step `until`."""
-    with subprocess.Popen(command("up", str(file), engine=engine), stderr=subprocess.PIPE, text=True) as process:
+    """An `up` that has come as far as the step `until`. Ctrl-C ends it even in a shell's background."""
+    argv = ["env", "--default-signal=INT", *command("up", str(file), engine=engine)]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         seen = []
         for line in process.stderr:

@@ -12,8 +12,8 @@ from docker.api import APIClient
 from macula_lab.engines.contract import Finished
 from macula_lab.engines.docker.execution import lines, run
 
-WRITTEN = [(1, b"71\n"), (2, b"some"), (1, b"one\ntw"), (2, b"thing"), (1, b"o\nthree")]
-"""What a command writes, as frames; the process id first, as the lab's commands tell it."""
+WRITTEN = [(2, b"some"), (1, b"71\none\ntw"), (2, b"thing"), (1, b"o\nthree")]
+"""What a command writes, as frames: on stdout its process id first, as the lab's commands tell it."""
 
 
 class EngineStub(BaseHTTPRequestHandler):

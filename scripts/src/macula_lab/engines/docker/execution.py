@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, BinaryIO
 
 from docker.api import APIClient
@@ -57,13 +58,11 @@ class Execution:
         self._socket: socket.socket = reader.raw._sock
         self._socket.settimeout(None)
         self._frames = _frames(reader)
-        self._pid, self._read = self._begun()
+        self._pid, self._early = self._begun()
 
     def output(self) -> Iterator[tuple[bool, bytes]]:
         """Its output as it comes: whether it is stdout, and the bytes. To be called once."""
-        if self._read:
-            yield True, self._read
-        for kind, data in self._frames:
+        for kind, data in chain(self._early, self._frames):
             yield kind == STDOUT, data
 
     def code(self) -> int:
@@ -85,17 +84,19 @@ class Execution:
         """Give the connection back."""
         self._response.close()
 
-    def _begun(self) -> tuple[str, bytes]:
-        """The command's process id, and what it has written since."""
-        told = b""
+    def _begun(self) -> tuple[str, list[tuple[int, bytes]]]:
+        """The command's process id, and what came with it: stderr, which is another pipe, may even come before."""
+        told, early = b"", []
         for kind, data in self._frames:
-            if kind == STDOUT:
-                told += data
+            if kind != STDOUT:
+                early.append((kind, data))
+                continue
+            told += data
             if b"\n" in told:
                 break
         pid, _, rest = told.partition(b"\n")
         # The engine itself says it, in this place, when it could not start a shell there.
-        return (text(pid), rest) if pid.isdigit() else ("", told)
+        return (text(pid), [*early, (STDOUT, rest)]) if pid.isdigit() else ("", [*early, (STDOUT, told)])
 
 
 def _frames(reader: BinaryIO) -> Iterator[tuple[int, bytes]]:
