@@ -57,6 +57,22 @@ class PauseReading:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send these bytes from the mesh's socket, beside all connections: STUN and probes. Lost without a word, as UDP."""
+
+    target: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Send everything for a connected peer to `address`, where this node has made sure that the peer is."""
+
+    peer: NodeId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """Answers the command `id`: with its result, or with an error to be raised."""
 
@@ -98,7 +114,7 @@ class Trace:
     limit: str | None = None
 
 
-TransportEffect = Dial | SendMessage | ClosePeer | PauseReading
+TransportEffect = Dial | SendMessage | ClosePeer | PauseReading | SendDatagram | SetPath
 """What the transport carries out; the rest is the runtime's."""
 
 Effect = TransportEffect | Completed | Deliver | CancelDelivery | Pin | Trace

@@ -76,6 +76,15 @@ class MessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramReceived:
+    """A datagram came to the mesh's socket that is no QUIC packet: STUN (its first byte is 0 to 3), or a probe of ours
+    (0x20 to 0x2f). Anybody may have sent it, from an address that need not be theirs."""
+
+    source: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SendBlocked:
     """The lane's credit is used up: what was sent will go out, but nothing more may be sent before SendReady."""
 
@@ -121,6 +130,7 @@ Event = (
     | PeerRefused
     | DialFailed
     | MessageReceived
+    | DatagramReceived
     | SendBlocked
     | SendReady
     | PeerSuspect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from macula.core.effects import Effect
-from macula.core.events import CommandGiven, Consumed, PeerSuspect, Tick
+from macula.core.events import CommandGiven, Consumed, DatagramReceived, PeerSuspect, Tick
 from macula.core.requests import (
     Answer,
     Draining,
@@ -31,6 +31,7 @@ ServiceEvent = (
     | PeerDown
     | PeerSuspect
     | Received
+    | DatagramReceived
     | SendFailed
     | RecordsFound
     | PeerFound
@@ -46,8 +47,8 @@ ServiceEvent = (
     | Route
 )
 """Each service is told what concerns it: its own messages, commands, deliveries and answers, and all PeerUp, PeerDown,
-PeerSuspect, SelfChanged and Draining. Only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only
-the envelope router gets Route."""
+PeerSuspect, SelfChanged and Draining. Only the NAT service gets DatagramReceived, only the DHT gets FindRecords,
+FindPeer, PublishRecord and WithdrawRecord, only the envelope router gets Route."""
 
 Action = Effect | Request | Answer
 """What a service wants done: an effect for the world, a request to the rest of the node, or the answer to one."""

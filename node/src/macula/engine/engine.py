@@ -14,6 +14,7 @@ from macula.core.effects import Completed, Effect, Trace
 from macula.core.events import (
     CommandGiven,
     Consumed,
+    DatagramReceived,
     DialFailed,
     Event,
     MessageReceived,
@@ -46,8 +47,8 @@ from macula.relay.service import EnvelopeRouter
 from macula.rpc.service import Rpc
 from macula.wire import messages as msg
 
-_OWN, _DHT, _RPC, _PUBSUB, _RELAY = range(5)
-_ASKERS = 5
+_OWN, _DHT, _RPC, _PUBSUB, _RELAY, _NAT = range(6)
+_ASKERS = 6
 """Tokens and delivery ids are handed out in steps of this, so that `id % _ASKERS` names who asked."""
 
 _Item = Outcome | req.SelfChanged | req.Draining
@@ -139,6 +140,8 @@ class Engine:
                 self._command(id_, command)
             case Consumed():
                 self._tell(event.delivery % _ASKERS, event)
+            case DatagramReceived():
+                self._tell(_NAT, event)
             case SendBlocked() | SendReady():
                 self._work.extend(self._peers.lane(event))
             case Tick():

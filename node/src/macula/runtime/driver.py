@@ -19,7 +19,9 @@ from macula.core.effects import (
     Effect,
     PauseReading,
     Pin,
+    SendDatagram,
     SendMessage,
+    SetPath,
     Trace,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
@@ -124,7 +126,7 @@ class Driver:
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case SendMessage() | Dial() | ClosePeer() | PauseReading():
+                case SendMessage() | Dial() | ClosePeer() | PauseReading() | SendDatagram() | SetPath():
                     self._transport.execute(effect)
                 case Completed():
                     self._waiters.resolve(effect)

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from macula.core.address import Address
-from macula.core.effects import ClosePeer, Dial, PauseReading, SendMessage, TransportEffect
-from macula.core.events import UNREACHABLE, DialFailed, Event, MessageReceived, PeerConnected, PeerLost
+from macula.core.effects import ClosePeer, Dial, PauseReading, SendDatagram, SendMessage, SetPath, TransportEffect
+from macula.core.events import (
+    UNREACHABLE,
+    DatagramReceived,
+    DialFailed,
+    Event,
+    MessageReceived,
+    PeerConnected,
+    PeerLost,
+)
 from macula.core.lanes import Lane
 from macula.identity import NodeId
 from macula.sim.clock import Clock
@@ -86,8 +94,10 @@ class Network:
                 self._send(source, peer, lane, encode(message))
             case ClosePeer(peer, code, reason):
                 self._cut(source, peer, code, reason, 0.0)
-            case PauseReading():
-                # Messages are taken one at a time here, so there is no window to close.
+            case SendDatagram(target, data):
+                self._send_datagram(source, target, data)
+            case PauseReading() | SetPath():
+                # There is one path. Messages are taken one at a time here, so there is no window to close.
                 pass
             case _:
                 assert_never(effect)
@@ -133,6 +143,11 @@ class Network:
             self._hosts[peer].deliver(MessageReceived(source, lane, message, size))
 
         self._clock.at(arrival, arrive)
+
+    def _send_datagram(self, source: NodeId, target: Address, data: bytes) -> None:
+        node = self._by_address.get(target)
+        if node is not None and self._joined(source, node):
+            self._tell(node, DatagramReceived(self._hosts[source].address, data), self._delay())
 
     def _cut(self, a: NodeId, b: NodeId, code: str, reason: str, delay: float) -> None:
         if self._links.pop((a, b), None) is None:

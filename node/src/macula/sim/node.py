@@ -19,7 +19,9 @@ from macula.core.effects import (
     Effect,
     PauseReading,
     Pin,
+    SendDatagram,
     SendMessage,
+    SetPath,
     Trace,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
@@ -80,7 +82,7 @@ class SimNode:
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Dial() | SendMessage() | ClosePeer() | PauseReading():
+                case Dial() | SendMessage() | ClosePeer() | PauseReading() | SendDatagram() | SetPath():
                     self._network.execute(self.node_id, effect)
                 case Completed():
                     self.completed[effect.id] = effect

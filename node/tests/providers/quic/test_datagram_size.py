@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from macula.core.address import Address
+from macula.core.effects import SetPath
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
 from macula.providers.quic.mtu import BLACK_HOLE_TIME, LADDER, RAISE_TIME, TRIES
@@ -128,7 +129,7 @@ def test_a_switch_to_a_smaller_path_under_load_loses_nothing(mtu: int) -> None:
     send = load(net, a, b, 600)
     net.run(0.3, send)
     assert size(a, b) == ETHERNET_DATAGRAM
-    a.endpoint.set_path(b.id, other)
+    a.do(SetPath(b.id, other))
     assert size(a, b) == SMALLEST_DATAGRAM
     net.run(60.0, send)
     assert_all_arrived(600, a, b)
@@ -144,7 +145,7 @@ def test_a_switch_back_finds_the_larger_size_again() -> None:
     other = second_address(net, b)
     wire.mtu_to[other] = 1200
     for address, found in ((other, 1200), (b.address, ETHERNET_DATAGRAM)):
-        a.endpoint.set_path(b.id, address)
+        a.do(SetPath(b.id, address))
         net.run(5.0)
         assert size(a, b) == found
 
@@ -220,7 +221,7 @@ def test_an_answer_that_comes_after_the_path_has_changed_says_nothing() -> None:
     a.dial(b)
     net.run(20.0, lambda: bool(wire.large(b.address)))
     assert wire.large(b.address)
-    a.endpoint.set_path(b.id, other)
+    a.do(SetPath(b.id, other))
     net.run(30.0)
     assert size(a, b) == SMALLEST_DATAGRAM
     assert wire.large(other) == {LADDER[0]: TRIES}
@@ -237,7 +238,7 @@ def test_nobody_but_the_peer_can_answer_a_probe() -> None:
     answers = [data for data, source, _ in wire.seen if source == b.address and len(data) < 200]
     probes = [data for data, _, target in wire.seen if target == b.address and len(data) > SMALLEST_DATAGRAM]
     sources = (b.address, Address("10.66.6.6", 666))
-    a.endpoint.set_path(b.id, b.address)
+    a.do(SetPath(b.id, b.address))
     for _ in range(400):
         data = bytearray(rng.choice(answers + probes))
         if rng.random() < 0.7:

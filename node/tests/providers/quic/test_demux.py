@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer
-from macula.providers.quic.demux import Grave, destination_id, is_quic, parse_header
+from macula.providers.quic.demux import Grave, destination_id, is_ours, is_quic, parse_header
 from macula.wire import codes
 
 from .network import Network
@@ -21,6 +21,11 @@ def test_the_connection_id_found_quickly_is_the_one_in_the_header(data: bytes) -
 def test_first_bytes_of_other_protocols_are_not_quic() -> None:
     assert not any(is_quic(bytes([first]) + bytes(30)) for first in range(0x40))
     assert not is_quic(b"")
+
+
+def test_stun_and_probes_are_told_from_everything_else_by_the_first_byte() -> None:
+    assert [first for first in range(256) if is_ours(bytes([first]))] == [*range(4), *range(0x20, 0x30)]
+    assert not is_ours(b"")
 
 
 def test_last_words_are_repeated_less_and_less_often() -> None:

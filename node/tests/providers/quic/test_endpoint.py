@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from macula.core.effects import ClosePeer
-from macula.core.events import PeerConnected, PeerLost
+from macula.core.effects import ClosePeer, SendDatagram
+from macula.core.events import DatagramReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.wire import codes
 
@@ -45,3 +45,13 @@ def test_a_long_reason_is_cut() -> None:
     a.do(ClosePeer(b.id, codes.UNEXPECTED, "x" * 5000))
     net.run(2.0)
     assert b.lost[0].code == codes.UNEXPECTED and set(b.lost[0].reason) == {"x"}
+
+
+def test_raw_datagrams_pass_beside_the_connections() -> None:
+    net = Network()
+    a, b = net.host(1), net.host(2)
+    for data in (b"\x00\x01stun", b"\x20probe", b"\x10neither", b""):
+        a.do(SendDatagram(b.address, data))
+    net.run(1.0)
+    assert b.events == [DatagramReceived(a.address, b"\x00\x01stun"), DatagramReceived(a.address, b"\x20probe")]
+    assert b.endpoint.connections == 0

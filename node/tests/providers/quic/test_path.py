@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macula.core.address import Address
+from macula.core.effects import SetPath
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
 from macula.providers.quic.path import AMPLIFICATION, Path
@@ -85,7 +86,7 @@ def test_a_live_switch_under_load_loses_and_reorders_nothing() -> None:
     send = load(net, a, b, 600)
     net.run(0.2, send)
     assert b.numbers()
-    a.endpoint.set_path(b.id, other)
+    a.do(SetPath(b.id, other))
     switched = net.sent[a.address, b.address]
     # The old path is dead from now on, with packets in flight on it.
     net.tap = lambda data, source, target: target != b.address
@@ -105,7 +106,7 @@ def test_a_switch_recovers_within_a_second_although_the_window_was_full() -> Non
     net.run(0.1)
     net.tap = lambda data, source, target: target != b.address
     net.run(0.05)
-    a.endpoint.set_path(b.id, other)
+    a.do(SetPath(b.id, other))
     begin, had = net.now, len(b.numbers())
     net.run(5.0, lambda: len(b.numbers()) > had)
     assert net.now - begin < 1.0

@@ -16,11 +16,18 @@ MAX_GRAVES = 16384
 
 _LONG_HEADER = 0x80
 _FIXED_BIT = 0x40
+_STUN_LAST = 0x03
+_PROBE = 0x20
 
 
 def is_quic(data: bytes) -> bool:
     """Whether the first byte is that of a QUIC packet (RFC 9443)."""
     return bool(data) and bool(data[0] & (_LONG_HEADER | _FIXED_BIT))
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether the first byte is that of STUN or of a probe of ours: of what the engine handles itself (RFC 9443)."""
+    return bool(data) and (data[0] <= _STUN_LAST or data[0] & 0xF0 == _PROBE)
 
 
 def destination_id(data: bytes) -> bytes | None:

@@ -11,15 +11,15 @@ from collections import deque
 from typing import assert_never
 
 from macula.core.address import Address
-from macula.core.effects import ClosePeer, Dial, PauseReading, SendMessage, TransportEffect
-from macula.core.events import UNREACHABLE, DialFailed, Event, PeerConnected, PeerRefused
+from macula.core.effects import ClosePeer, Dial, PauseReading, SendDatagram, SendMessage, SetPath, TransportEffect
+from macula.core.events import UNREACHABLE, DatagramReceived, DialFailed, Event, PeerConnected, PeerRefused
 from macula.core.timers import Timers
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
 from macula.providers.quic.connection import Connection, State
-from macula.providers.quic.demux import ConnectionIds, Grave, destination_id, is_quic, parse_header
+from macula.providers.quic.demux import ConnectionIds, Grave, destination_id, is_ours, is_quic, parse_header
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.dialing import Attempt
 from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
@@ -90,13 +90,6 @@ class Endpoint:
         path = session.active.path
         return PathStatus("direct", path.address, session.active.rtt, path.hops, path.bytes_sent, path.bytes_received)
 
-    def set_path(self, peer: NodeId, address: Address) -> None:
-        """Send everything for a connected peer to `address`, where the caller has made sure that the peer is."""
-        session = self._sessions.get(peer)
-        if session is not None:
-            session.active.switch_path(address)
-            self._touch(session.active)
-
     def datagram_size(self, peer: NodeId) -> int | None:
         """The largest datagram that is sent to a connected peer, probes apart, in bytes."""
         session = self._sessions.get(peer)
@@ -106,6 +99,9 @@ class Endpoint:
 
     def receive(self, data: bytes, source: Address, now: float, ttl: int | None = None) -> None:
         """A datagram came from `source`, with this IP TTL if it is known. What is malformed is dropped."""
+        if is_ours(data):
+            self._events.append(DatagramReceived(source, data))
+            return
         if not is_quic(data) or (cid := destination_id(data)) is None:
             return
         owner = self._ids.get(cid)
@@ -143,6 +139,13 @@ class Endpoint:
                 self._sessions.close(peer, Closing(code, reason), now)
             case PauseReading(peer, lane, paused):
                 self._sessions.pause(peer, lane, paused)
+            case SendDatagram(target, data):
+                self._datagrams.append((data, target))
+            case SetPath(peer, address):
+                session = self._sessions.get(peer)
+                if session is not None:
+                    session.active.switch_path(address)
+                    self._touch(session.active)
             case _:
                 assert_never(effect)
 

@@ -81,11 +81,6 @@ class QuicTransport:
         """The path of a connected peer."""
         return self._endpoint.path(peer)
 
-    def set_path(self, peer: NodeId, address: Address) -> None:
-        """Send everything for a connected peer to `address`, where the caller has made sure that the peer is."""
-        self._endpoint.set_path(peer, address)
-        self._soon()
-
     async def close(self) -> None:
         """Close all connections, telling the peers, and stop listening. Harmless when repeated."""
         if self._socket is None:
