@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from macula.cli.main import COMMANDS, app
-from macula.errors import NodeClosed
+from macula.errors import NodeClosed, NotFound
 from runtime.fake_mesh import OTHER, OWN, REALM, event
 
 from .running import RunningNode
@@ -75,6 +75,42 @@ def test_call(node: RunningNode) -> None:
     result = run("call", "a.b.double", '{"n": 4}')
     assert json.loads(result.stdout) == {"doubled": 8}
     assert f"answered by {OWN.short} in 1.2 ms, routed, forwarded by 1" in result.stderr
+
+
+def test_a_series_of_calls_tells_each_answer_and_how_often_it_failed(node: RunningNode) -> None:
+    asked = 0
+
+    async def sometimes(args: Any, context: object) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise NotFound("not now")
+        return asked
+
+    node.mesh.procedures["a.b.c"] = sometimes
+    result = run("call", "a.b.c", "--count", "4", "--interval", "0", "--json")
+    *turns, last = (json.loads(line) for line in result.stdout.splitlines())
+    assert result.exit_code == 1
+    assert [(turn["number"], turn.get("result"), turn.get("error", {}).get("code")) for turn in turns] == [
+        (1, 1, None),
+        (2, None, "remote"),
+        (3, 3, None),
+        (4, 4, None),
+    ]
+    summary = last["summary"]
+    assert (summary["asked"], summary["failed"], summary["median_ms"]) == (4, {"remote": 1}, 1.25)
+    assert [(path["path"], path["answers"]) for path in summary["paths"]] == [("routed", 3)]
+    shown = run("call", "a.b.c", "--count", "3", "--interval", "0")
+    assert shown.exit_code == 0
+    assert "3 asked, 0 failed; median 1.2 ms, p99 1.2 ms; routed from 0.0 s (3)" in shown.stdout
+    assert run("call", "a.b.c", "--to", "nobody", "--count", "3").exit_code == 2
+    assert run("call", "a.b.c", "--count", "0").exit_code == 2
+
+
+def test_a_series_of_events_fails_by_every_one_that_somebody_missed(node: RunningNode) -> None:
+    result = run("publish", "a.b", "--qos", "1", "--count", "3", "--interval", "0", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout.splitlines()[-1])["summary"]["failed"] == {"timeout": 3}
 
 
 def test_a_call_that_the_mesh_refuses(node: RunningNode) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from macula.cli import series
 from macula.cli.options import AsJson, ControlSocket, parse_json
-from macula.cli.output import asking, print_json
+from macula.cli.output import connect, print_json, reporting
 
 app = typer.Typer(add_completion=False)
 GRACE = 5.0
@@ -24,18 +25,38 @@ def call(
         float | None, typer.Option(help="Seconds until the call is given up; default: the node's call_timeout.")
     ] = None,
     to: Annotated[str | None, typer.Option(help="Call this node and no other.", metavar="NODE_ID")] = None,
+    count: series.Count = 1,
+    interval: series.Interval = 0.1,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
-    """Call a procedure somewhere in the mesh and print its result."""
+    """Call a procedure somewhere in the mesh and print its result; with --count, how the answers change."""
     value = parse_json(args, "JSON")
     patience = (LONGEST if timeout is None else timeout) + GRACE
-    with asking(control_socket, as_json, f"Calling {procedure}") as client:
-        report = client.request("call", patience, procedure=procedure, args=value, timeout=timeout, to=to)
+
+    def ask() -> dict[str, Any]:
+        with connect(control_socket, as_json, f"Calling {procedure}") as client:
+            report: dict[str, Any] = client.request(
+                "call", patience, procedure=procedure, args=value, timeout=timeout, to=to
+            )
+        return report
+
+    with reporting(as_json):
+        if count > 1:
+            return series.tell(series.ask_in_turn(count, interval, ask), as_json, _changed)
+        report = ask()
     if as_json:
         return print_json(report)
     typer.echo(json.dumps(report["result"], indent=2, ensure_ascii=False))
+    return typer.echo(_answered(report), err=True)
+
+
+def _changed(turn: series.Turn, before: series.Turn | None) -> str | None:
+    if before is not None and turn.report["path"] == before.report["path"]:
+        return None
+    return _answered(turn.report)
+
+
+def _answered(report: dict[str, Any]) -> str:
     via = f", forwarded by {len(report['hops'])}" if report["hops"] else ""
-    return typer.echo(
-        f"answered by {report['provider'][:10]} in {report['latency_ms']:.1f} ms, {report['path']}{via}", err=True
-    )
+    return f"answered by {report['provider'][:10]} in {report['latency_ms']:.1f} ms, {report['path']}{via}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from macula.cli import series
+from macula.cli.client import Refused
 from macula.cli.options import AsJson, ControlSocket, parse_json
-from macula.cli.output import asking, print_json
+from macula.cli.output import connect, print_json, reporting
 
 app = typer.Typer(add_completion=False)
 GRACE = 30.0
@@ -20,13 +22,25 @@ def publish(
     payload: Annotated[str, typer.Argument(help="The payload as JSON.", metavar="[JSON]")] = "null",
     qos: Annotated[int, typer.Option(min=0, max=1, help="0: sent once. 1: acknowledged and repeated.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds for the subscribers to acknowledge (QoS 1).")] = 5.0,
+    count: series.Count = 1,
+    interval: series.Interval = 0.1,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
-    """Send an event to every subscriber and say who got it."""
+    """Send an event to every subscriber and say who got it; with --count, the same event so many times."""
     value = parse_json(payload, "JSON")
-    with asking(control_socket, as_json, f"Publishing to {topic}") as client:
-        report = client.request("publish", timeout + GRACE, topic=topic, payload=value, qos=qos, timeout=timeout)
+
+    def ask() -> dict[str, Any]:
+        with connect(control_socket, as_json, f"Publishing to {topic}") as client:
+            report: dict[str, Any] = client.request(
+                "publish", timeout + GRACE, topic=topic, payload=value, qos=qos, timeout=timeout
+            )
+        return report
+
+    with reporting(as_json):
+        if count > 1:
+            return series.tell(series.ask_in_turn(count, interval, lambda: _heard(ask())), as_json)
+        report = ask()
     if as_json:
         return print_json(report)
     verb = "acknowledged by" if qos else "sent to"
@@ -38,3 +52,10 @@ def publish(
     for node, code in report["failed"].items():
         typer.echo(f"  {node[:10]} failed: {code}")
     return None
+
+
+def _heard(report: dict[str, Any]) -> dict[str, Any]:
+    """The report, if nobody missed the event. Raises Refused with the first one's code."""
+    for node, code in report["failed"].items():
+        raise Refused({"code": code, "message": f"{node[:10]} and {len(report['failed']) - 1} others did not get it"})
+    return report
