@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck test unit integration check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario test unit integration check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -27,6 +27,12 @@ down: setup ## remove it
 
 selfcheck: setup ## every NAT class and port policy: built, classified, compared
 	$(LAB) selfcheck
+
+matrix: setup ## every pair of NATs: do two nodes meet as they must, losing nothing; a table and a page
+	$(LAB) matrix
+
+scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmetric-sequential
+	$(LAB) scenario
 
 test: unit integration ## every test
 

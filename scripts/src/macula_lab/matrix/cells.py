@@ -1,0 +1,73 @@
+"""The pairs of NATs, and which path their peers must reach. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from macula.nat.prediction import Meeting, Prediction, predict
+from macula.nat.profile import PRESETS, ProfileError, parse
+
+from macula_lab.errors import LabError
+
+DIRECT, RELAYED, NONE = "direct", "relayed", "none"
+"""paths, in the node's own words; none: nothing arrives"""
+
+NAMED = {
+    **{name: name for name in ("none", "full_cone", "restricted", "port_restricted")},
+    "adm": "mapping=adm,filtering=apdf,ports=random",
+    **{name: name for name in ("symmetric", "symmetric_sequential", "cgnat")},
+    "udp_blocked": "port_restricted,udp=blocked,tcp=443-only",
+}
+"""The kinds of the matrix, the easiest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One NAT of the matrix: how it is called in the table, and what its router is told."""
+
+    name: str
+    nat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Two peers, each behind a NAT; the first one calls first."""
+
+    first: Kind
+    second: Kind
+
+    @property
+    def title(self) -> str:
+        """How the pair is called."""
+        return f"{self.first.name} x {self.second.name}"
+
+    @property
+    def prediction(self) -> Prediction:
+        """What their NATs allow."""
+        return predict(parse(self.first.nat), parse(self.second.nat))
+
+    @property
+    def expected(self) -> str:
+        """The path that they must end on. Known and guessed ports are tried; a birthday's worth of them is not."""
+        return DIRECT if self.prediction.meeting in (Meeting.DIRECT, Meeting.PREDICTION) else RELAYED
+
+
+def kinds(names: Sequence[str] = ()) -> list[Kind]:
+    """The kinds of these names: of the matrix, presets or parts; all of the matrix when none is named.
+
+    Raises LabError for one that is no NAT.
+    """
+    found = []
+    for name in names or NAMED:
+        nat = NAMED.get(name.replace("-", "_"), name)
+        try:
+            parse(nat)
+        except ProfileError as error:
+            raise LabError(f"--kinds: {error}", f"choose of: {', '.join(dict.fromkeys((*NAMED, *PRESETS)))}") from error
+        found.append(Kind(name, nat))
+    return found
+
+
+def cells(chosen: Sequence[Kind]) -> Iterator[Cell]:
+    """Every ordered pair."""
+    return (Cell(first, second) for first, second in product(chosen, repeat=2))
