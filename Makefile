@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario test unit integration check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario test unit integration containers namespaces check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -26,6 +26,29 @@ down: setup ## remove it
 	$(LAB) down
 
 selfcheck: setup ## every NAT class and port policy: built, classified, compared
+	$(LAB) selfcheck
+
+matrix: setup ## every pair of NATs: do two nodes meet as they must, losing nothing; a table and a page
+	$(LAB) matrix
+
+scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmetric-sequential
+	$(LAB) scenario
+
+test: unit integration ## every test; on two cores: make -j2 -Otarget test
+
+unit: setup ## unit and property tests of both packages
+	cd node && ../.venv/bin/python -m pytest
+	cd scripts && ../.venv/bin/python -m pytest
+
+integration: containers namespaces ## the suites against labs that they bring up themselves
+
+containers: setup ## those of them on Docker
+	cd integration_tests && ../.venv/bin/python -m pytest -m containers
+
+namespaces: setup ## those of them on network namespaces
+	cd integration_tests && LAB_TEST_PREFIX=macula-spaces ../.venv/bin/python -m pytest -m namespaces
+
+check: setup ## every NAT class and port policy: built, classified, compared
 	$(LAB) selfcheck
 
 matrix: setup ## every pair of NATs: do two nodes meet as they must, losing nothing; a table and a page

@@ -24,6 +24,29 @@ NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24 172.25").split()
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 
+NAMESPACES = {
+    "test_events",
+    "test_evidence",
+    "test_foreign_programs",
+    "test_links",
+    "test_namespace_engine",
+    "test_namespace_lifecycle",
+    "test_nat_topologies",
+    "test_router",
+    "test_router_rules",
+    "test_selfcheck",
+    "test_why",
+}
+"""Modules whose labs are namespaces, where their parameters do not say docker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test is one of containers or of namespaces, so that the two can be run side by side."""
+    for item in items:
+        spaces = "docker" not in item.nodeid and ("netns" in item.nodeid or item.path.stem in NAMESPACES)
+        item.add_marker("namespaces" if spaces else "containers")
+
+
 @pytest.fixture(scope="session")
 def mesh(labs: Labs) -> Mesh:
     """compose/mesh.yaml in containers, ready."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from labs import PREFIX
 from macula_lab import machine
 from macula_lab.composefile.load import load
 from macula_lab.engines.contract import Engine
@@ -26,7 +27,7 @@ LAB = str(Path(sys.executable).with_name("macula-lab"))
 NETWORK = os.environ.get("LAB_TEST_UP_NETWORK", "10.97")
 """First two octets of the addresses of these labs: one at a time."""
 
-PROJECT = "macula-test-up"
+PROJECT = f"{PREFIX}-up"
 
 NETWORKS = f"""
 x-lan: &lan
