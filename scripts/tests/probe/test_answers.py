@@ -3,11 +3,11 @@
 from itertools import product
 
 import pytest
+from macula.nat import stun
+from macula.nat.stun import CHANGE_ADDRESS, CHANGE_PORT, Kind, Message, Type
 
-from macula_lab.probe import stun
 from macula_lab.probe.answers import Answer, Places, answer
 from macula_lab.probe.endpoint import Endpoint
-from macula_lab.probe.stun import CHANGE_ADDRESS, CHANGE_PORT, Kind, Message, Type
 
 PLACES = Places(("192.0.2.1", "192.0.2.2"), (3478, 3479))
 HERE = Endpoint("192.0.2.1", 3478)
@@ -56,7 +56,7 @@ def test_the_client_learns_where_it_was_seen() -> None:
     assert message.transaction == asked.transaction
     assert message.mapped == CLIENT
     assert message.value(Type.MAPPED_ADDRESS) == stun.address_value(CLIENT)
-    assert message.value(Type.XOR_MAPPED_ADDRESS) == stun.xor_address_value(CLIENT)
+    assert message.value(Type.XOR_MAPPED_ADDRESS) == stun.xor_address_value(CLIENT, message.transaction)
 
 
 def test_an_old_client_gets_the_attributes_it_knows() -> None:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from macula.nat import stun
+from macula.nat.stun import Kind, Message, Type
 
 from macula_lab.errors import LabError
-from macula_lab.probe import asking, stun
+from macula_lab.probe import asking
 from macula_lab.probe.asking import TRIES, Asker, Question, tried
 from macula_lab.probe.endpoint import Endpoint
-from macula_lab.probe.stun import Kind, Message, Type
 from macula_lab.probe.udp import UdpSocket
 
 
@@ -73,7 +74,7 @@ def answer(far: UdpSocket, kind: Kind = Kind.SUCCESS, transaction: bytes = b"") 
     arrived = far.receive(soon())
     assert arrived
     asked = stun.decode(arrived.data)
-    attributes = ((Type.XOR_MAPPED_ADDRESS, stun.xor_address_value(arrived.source)),)
+    attributes = ((Type.XOR_MAPPED_ADDRESS, stun.xor_address_value(arrived.source, transaction or asked.transaction)),)
     far.send(stun.encode(Message(kind, transaction or asked.transaction, attributes)), arrived.source)
     return arrived.source
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from macula.nat.stun import HEADER_BYTES, decode, encode, request
 
 from macula_lab.probe import channel, switchboard
 from macula_lab.probe.__main__ import main
 from macula_lab.probe.answers import Places
 from macula_lab.probe.endpoint import Endpoint, parse_endpoint
 from macula_lab.probe.server import Server
-from macula_lab.probe.stun import HEADER_BYTES, decode, encode, request
 
 FIRST, SECOND, STRANGER = "127.3.0.1", "127.3.0.2", "127.3.0.3"
 INSIDE, NEIGHBOUR = "127.4.0.1", "127.4.0.2"

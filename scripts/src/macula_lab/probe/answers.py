@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from macula_lab.probe import stun
+from macula.nat import stun
+from macula.nat.stun import Kind, Message, StunError, Type
+
 from macula_lab.probe.endpoint import Endpoint
-from macula_lab.probe.stun import Kind, Message, StunError, Type
 
 KNOWN = (Type.CHANGE_REQUEST, Type.RESPONSE_PORT)
 
@@ -62,7 +63,7 @@ def _success(asked: Message, source: Endpoint, place: Endpoint, origin: Endpoint
         told.append((Type.SOURCE_ADDRESS, stun.address_value(origin)))
         told.append((Type.CHANGED_ADDRESS, stun.address_value(other)))
     else:
-        told.append((Type.XOR_MAPPED_ADDRESS, stun.xor_address_value(source)))
+        told.append((Type.XOR_MAPPED_ADDRESS, stun.xor_address_value(source, asked.transaction)))
         told.append((Type.RESPONSE_ORIGIN, stun.address_value(origin)))
         # Like coturn's, and not as RFC 5780, section 7.4, has it for the second address: turnutils_natdiscovery takes
         # the third place to ask from the second answer, and would find every address-dependent mapping to be another.

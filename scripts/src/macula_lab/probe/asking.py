@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
+from macula.nat import stun
+from macula.nat.stun import Kind, Message, StunError
+
 from macula_lab.errors import LabError
-from macula_lab.probe import stun
 from macula_lab.probe.endpoint import Endpoint
-from macula_lab.probe.stun import Kind, Message, StunError
 from macula_lab.probe.udp import Datagram, UdpSocket
 
 TRIES = 3

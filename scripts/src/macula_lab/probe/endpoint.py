@@ -1,17 +1,8 @@
-"""An IPv4 address and a port."""
+"""An address and a port as people write them; a prober's are of IPv4."""
 
 import ipaddress
-from typing import NamedTuple
 
-
-class Endpoint(NamedTuple):
-    """Where a datagram comes from or goes to. Usable as an address of the socket module."""
-
-    address: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
+from macula.nat.stun import Endpoint as Endpoint
 
 
 def parse_endpoint(text: str, port: int | None = None) -> Endpoint:

@@ -23,8 +23,10 @@ from contextlib import ExitStack
 from socket import socket
 from typing import Any
 
+from macula.nat import stun
+
 from macula_lab.errors import LabError
-from macula_lab.probe import icmp, stun, tcp
+from macula_lab.probe import icmp, tcp
 from macula_lab.probe.endpoint import Endpoint, parse_endpoint
 from macula_lab.probe.udp import UdpSocket
 

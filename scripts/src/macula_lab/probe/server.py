@@ -5,8 +5,10 @@ import selectors
 import socket
 import threading
 
+from macula.nat import stun
+
 from macula_lab.errors import LabError
-from macula_lab.probe import stun, switchboard
+from macula_lab.probe import switchboard
 from macula_lab.probe.answers import Answer, Places, answer
 from macula_lab.probe.endpoint import Endpoint
 

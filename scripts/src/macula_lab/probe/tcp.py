@@ -6,7 +6,8 @@ import socket
 from dataclasses import dataclass
 from enum import StrEnum
 
-from macula_lab.probe import stun
+from macula.nat import stun
+
 from macula_lab.probe.endpoint import Endpoint
 
 

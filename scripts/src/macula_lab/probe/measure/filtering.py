@@ -1,9 +1,10 @@
 """Who may come in through a mapping (RFC 5780, section 4.4)."""
 
+from macula.nat.stun import CHANGE_ADDRESS, CHANGE_PORT
+
 from macula_lab.probe.asking import Question
 from macula_lab.probe.measure.vantage import Vantage
 from macula_lab.probe.observations import Filtered, Place
-from macula_lab.probe.stun import CHANGE_ADDRESS, CHANGE_PORT
 
 CHANGES = {
     Place.OTHER_PORT: CHANGE_PORT,

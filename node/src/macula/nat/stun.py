@@ -1,15 +1,14 @@
 """STUN messages: binding requests and their answers (RFC 8489), with what RFC 5780 and RFC 3489 clients need.
 
-Pure: bytes in, data out. Addresses are IPv4.
+Standard library only and nothing else of this package: the lab's routers carry this file beside `profile.py`.
 """
 
-import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-
-from macula_lab.probe.endpoint import Endpoint
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 
 MAGIC_COOKIE = b"\x21\x12\xa4\x42"
 TRANSACTION_BYTES = 16
@@ -25,7 +24,18 @@ CHANGE_PORT = 0x02
 
 UNKNOWN_ATTRIBUTE = 420
 _REASONS = {UNKNOWN_ATTRIBUTE: "Unknown Attribute"}
-_IPV4 = 1
+_FAMILIES = {4: 1, 6: 2}
+"""the number of an IP version in an address attribute (RFC 8489, section 14.1)"""
+
+
+class Endpoint(NamedTuple):
+    """An IP address and a UDP port, as a message carries them; 0 is possible. Usable as an address of a socket."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 class Kind(IntEnum):
@@ -35,6 +45,9 @@ class Kind(IntEnum):
     INDICATION = 0x0011
     SUCCESS = 0x0101
     ERROR = 0x0111
+
+
+_KINDS = frozenset(Kind)
 
 
 class Type(IntEnum):
@@ -102,10 +115,10 @@ class Message:
 
     @property
     def mapped(self) -> Endpoint | None:
-        """Where the server saw the request come from."""
+        """Where the server saw the request come from. Raises StunError when it is malformed, as the next two do."""
         value = self.value(Type.XOR_MAPPED_ADDRESS)
         if value is not None:
-            return read_address(_xor(value))
+            return read_address(_xor(value, self.transaction))
         return self._address(Type.MAPPED_ADDRESS)
 
     @property
@@ -142,7 +155,7 @@ def decode(data: bytes) -> Message:
     if not HEADER_BYTES <= len(data) <= MAX_MESSAGE_BYTES:
         raise StunError(f"{len(data)} bytes are not a binding message")
     kind, length = struct.unpack_from("!HH", data)
-    if kind not in set(Kind):
+    if kind not in _KINDS:
         raise StunError(f"type {kind:#06x} is not of a binding message")
     if length % 4 or length != len(data) - HEADER_BYTES:
         raise StunError(f"it says {length} bytes and has {len(data) - HEADER_BYTES}")
@@ -161,20 +174,26 @@ def decode(data: bytes) -> Message:
 
 
 def address_value(endpoint: Endpoint) -> bytes:
-    """The value of MAPPED-ADDRESS and its kin."""
-    return struct.pack("!BBH", 0, _IPV4, endpoint.port) + socket.inet_aton(endpoint.address)
+    """The value of MAPPED-ADDRESS and its kin. Raises ValueError when the address is none."""
+    address = ip_address(endpoint.address)
+    return struct.pack("!BBH", 0, _FAMILIES[address.version], endpoint.port) + address.packed
 
 
-def xor_address_value(endpoint: Endpoint) -> bytes:
-    """The value of XOR-MAPPED-ADDRESS (RFC 8489, section 14.2)."""
-    return _xor(address_value(endpoint))
+def xor_address_value(endpoint: Endpoint, transaction: bytes) -> bytes:
+    """The value of XOR-MAPPED-ADDRESS in a message of this transaction (RFC 8489, section 14.2)."""
+    return _xor(address_value(endpoint), transaction)
 
 
 def read_address(value: bytes) -> Endpoint:
-    """The endpoint in the value of an address attribute. Raises StunError when it is not IPv4."""
-    if len(value) != 8 or value[1] != _IPV4:
-        raise StunError("an address that is not IPv4")
-    return Endpoint(socket.inet_ntoa(value[4:]), int.from_bytes(value[2:4]))
+    """The endpoint in the value of an address attribute. Raises StunError when it is none."""
+    packed = value[4:]
+    if len(value) == 8 and value[1] == _FAMILIES[4]:
+        address: IPv4Address | IPv6Address = IPv4Address(packed)
+    elif len(value) == 20 and value[1] == _FAMILIES[6]:
+        address = IPv6Address(packed)
+    else:
+        raise StunError("an address that is neither of IPv4 nor of IPv6")
+    return Endpoint(str(address), int.from_bytes(value[2:4]))
 
 
 def error_value(code: int) -> bytes:
@@ -182,8 +201,9 @@ def error_value(code: int) -> bytes:
     return struct.pack("!HBB", 0, code // 100, code % 100) + _REASONS[code].encode()
 
 
-def _xor(value: bytes) -> bytes:
-    if len(value) != 8:
-        raise StunError("an address that is not IPv4")
-    mask = MAGIC_COOKIE[:2] + MAGIC_COOKIE
-    return value[:2] + bytes(a ^ b for a, b in zip(value[2:], mask, strict=True))
+def _xor(value: bytes, transaction: bytes) -> bytes:
+    """Mask or unmask: the port with half of the magic cookie, IPv6 with the whole transaction, IPv4 with its begin."""
+    if len(value) not in (8, 20):
+        raise StunError("an address that is neither of IPv4 nor of IPv6")
+    mask = MAGIC_COOKIE[:2] + MAGIC_COOKIE + transaction[len(MAGIC_COOKIE) :]
+    return value[:2] + bytes(a ^ b for a, b in zip(value[2:], mask, strict=False))

@@ -1,0 +1,261 @@
+"""Reaching connected peers directly: a puncher and a table of paths for each, and what both need of the rest.
+
+Peers that say PUNCH_CAPABILITY in their hello exchange candidates over the connection that there is. A relayed one is
+moved to a direct path as soon as a probe of ours came back from there, and back when that path dies. One that was
+dialed directly only exchanges keys, so that its path can be asked, and found again when a NAT forgot it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from macula.core.address import Address
+from macula.core.effects import SendDatagram, SetPath, Trace
+from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
+from macula.core.lanes import Lane
+from macula.core.requests import Draining, PeerDown, PeerUp, Received, SendTo
+from macula.core.route import Relayed, Route
+from macula.core.service import Action, ServiceEvent
+from macula.core.timers import Timers
+from macula.identity import NodeId
+from macula.nat import actions as do
+from macula.nat.candidates import Candidate, CandidateKind, outside_hosts
+from macula.nat.decisions import Verdict
+from macula.nat.explanation import Explanation, PathView
+from macula.nat.offer import Side
+from macula.nat.paths import Gone, Heartbeat, PathAction, Paths, PathSettings, Use
+from macula.nat.plan import tier_of_seen
+from macula.nat.probe import is_probe, receiver_of
+from macula.nat.puncher import FRESH, Puncher
+from macula.nat.quota import Quota
+from macula.wire.messages import Candidates, Sync
+
+PUNCH_CAPABILITY = "punch"
+"""In a hello: this node exchanges candidates and answers probes."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    puncher: Puncher
+    paths: Paths
+    started: bool = False
+    last: do.Ended | None = None
+
+
+@dataclass(slots=True)
+class Traversal:
+    """A service; the engine tells it of peers, paths and probes, the NAT service what this node knows of itself."""
+
+    node: NodeId
+    secret: bytes
+    """16 to 64 bytes that nobody else can guess; keys of probes are derived from it"""
+    rng: random.Random
+    settings: PathSettings = field(default_factory=PathSettings)
+    reachable: bool = False
+    """whether everybody can connect to this node; nothing is done for such peers that are connected directly"""
+    _peers: dict[NodeId, _Peer] = field(default_factory=dict)
+    _receivers: dict[bytes, NodeId] = field(default_factory=dict)
+    _timers: Timers[NodeId] = field(default_factory=lambda: Timers[NodeId]())
+    _quota: Quota = field(default_factory=Quota)
+    _side: Side | None = None
+    _observed: Address | None = None
+    _look: bool = False
+    _looked_at: float = float("-inf")
+
+    def know(self, side: Side, now: float, *, looked: bool = True) -> list[Action]:
+        """What this node knows of itself now. Call it when a detection ends, and soon after `take_look` was true.
+        `looked`: the last outside port was seen just now."""
+        before, self._side = self._side, side
+        if looked:
+            self._looked_at = now
+        moved = before is not None and outside_hosts(before.candidates) != outside_hosts(side.candidates)
+        out: list[Action] = []
+        for node, peer in list(self._peers.items()):
+            if not peer.started:
+                out += self._start(node, peer, now)
+                continue
+            if moved:
+                out += self._carry(node, peer, peer.paths.network_changed(now), now)
+            out += self._punch(node, peer, peer.puncher.offer(self._told, now, looked=looked), now)
+        return out
+
+    def take_look(self) -> bool:
+        """Whether the last outside port must be looked at anew; asked once, it is no longer said."""
+        wanted, self._look = self._look, False
+        return wanted
+
+    def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
+        """See core.service."""
+        match event:
+            case Tick():
+                return self._tick(now)
+            case DatagramReceived(source, data, 0) if is_probe(data):
+                return self._datagram(source, data, now)
+            case PeerUp():
+                return self._up(event, now)
+            case PeerDown(peer=node):
+                self._down(node)
+                for peer in self._peers.values():
+                    peer.paths.relay_gone(node, now)
+            case Draining():
+                for node in list(self._peers):
+                    self._down(node)
+            case Received(peer=node, message=Candidates() | Sync() as message, hops=()) if node in self._peers:
+                return self._message(node, self._peers[node], message, now)
+            case PathMoved(peer=node, route=route) if node in self._peers:
+                self._peers[node].paths.moved(route)
+            case PeerSuspect(peer=node, suspect=suspect) if node in self._peers:
+                peer = self._peers[node]
+                return self._carry(node, peer, peer.paths.suspect(suspect, now), now)
+            case _:
+                pass
+        return []
+
+    def next_deadline(self) -> float | None:
+        """When something is due."""
+        return self._timers.next()
+
+    def explain(self, node: NodeId) -> Explanation | None:
+        """How a connected peer is reached and why; None for one that does not punch."""
+        peer = self._peers.get(node)
+        if peer is None:
+            return None
+        views = (PathView(one.address, one.tier, one.rtt, one.heard_at) for one in peer.paths.direct)
+        return Explanation(
+            node,
+            peer.paths.current,
+            tuple(views),
+            peer.puncher.stage.name.lower(),
+            self._side,
+            peer.puncher.theirs,
+            peer.last,
+            peer.paths.log.decisions,
+        )
+
+    @property
+    def _told(self) -> Side:
+        """What peers are told: where no observer saw this node, where a peer saw it."""
+        assert self._side is not None
+        side = self._side
+        if self._observed is None or outside_hosts(side.candidates):
+            return side
+        return Side(side.facts, (*side.candidates, Candidate(CandidateKind.OBSERVED, self._observed)))
+
+    def _up(self, up: PeerUp, now: float) -> list[Action]:
+        self._down(up.peer)
+        stays = _is_direct(up.route) and self.reachable and up.info.reachable
+        if stays or PUNCH_CAPABILITY not in up.hello.capabilities:
+            return []
+        puncher = Puncher(self.node, up.peer, self.secret, self.rng, self._quota, now)
+        peer = self._peers[up.peer] = _Peer(puncher, Paths(self.settings))
+        self._receivers[puncher.receiver] = up.peer
+        if up.route is not None:
+            peer.paths.moved(up.route)
+        return self._start(up.peer, peer, now) if self._side is not None else []
+
+    def _start(self, node: NodeId, peer: _Peer, now: float) -> list[Action]:
+        peer.started = True
+        looked = now - self._looked_at <= FRESH
+        begun = peer.puncher.start(self._told, now, direct=_is_direct(peer.paths.current), looked=looked)
+        return self._punch(node, peer, begun, now)
+
+    def _message(self, node: NodeId, peer: _Peer, message: Candidates | Sync, now: float) -> list[Action]:
+        before = peer.puncher.theirs
+        out = self._punch(node, peer, peer.puncher.message(message, now), now)
+        after = peer.puncher.theirs
+        if before is not None and after is not None and before.candidates != after.candidates:
+            out += self._carry(node, peer, peer.paths.network_changed(now), now)
+        return out + self._watch_dialed(node, peer, now)
+
+    def _watch_dialed(self, node: NodeId, peer: _Peer, now: float) -> list[Action]:
+        """From when both have keys, a path that was dialed is asked like one that was found."""
+        route = peer.paths.current
+        if self._side is None or not peer.puncher.agreed or not isinstance(route, Address) or route.tunnelled:
+            return []
+        return self._carry(node, peer, peer.paths.dialed(route, tier_of_seen(route, self._side), now), now)
+
+    def _down(self, node: NodeId) -> None:
+        peer = self._peers.pop(node, None)
+        if peer is not None:
+            self._receivers.pop(peer.puncher.receiver, None)
+            self._timers.cancel(node)
+
+    def _datagram(self, source: Address, data: bytes, now: float) -> list[Action]:
+        node = self._receivers.get(receiver_of(data))
+        if node is None:
+            return []
+        peer = self._peers[node]
+        return self._punch(node, peer, peer.puncher.datagram(source, data, now), now)
+
+    def _tick(self, now: float) -> list[Action]:
+        out: list[Action] = []
+        for node in self._timers.pop_due(now):
+            peer = self._peers[node]
+            out += self._carry(node, peer, peer.paths.tick(now), now)
+            out += self._punch(node, peer, peer.puncher.tick(now), now)
+        return out
+
+    def _punch(self, node: NodeId, peer: _Peer, wanted: Sequence[do.Action], now: float) -> list[Action]:
+        out: list[Action] = []
+        for action in wanted:
+            match action:
+                case do.SendProbe(target, data):
+                    out.append(SendDatagram(target, data))
+                case do.Tell(message):
+                    out.append(SendTo(node, Lane.CONTROL, message))
+                case do.Refresh():
+                    self._look = True
+                case do.Found(address, tier, rtt, observed):
+                    self._observed = observed
+                    out += self._carry(node, peer, peer.paths.found(address, tier, rtt, now), now)
+                case do.Ended():
+                    peer.last = action
+                    if not action.direct:
+                        peer.paths.log.add(now, Verdict.FAILED, None, action.reason)
+                    out.append(_told_of(node, action))
+        self._arm(node, peer)
+        return out
+
+    def _carry(self, node: NodeId, peer: _Peer, wanted: Sequence[PathAction], now: float) -> list[Action]:
+        out: list[Action] = []
+        for action in wanted:
+            match action:
+                case Use(route):
+                    out.append(SetPath(node, route))
+                    fields = {"peer": node.short, "route": str(route), "reason": peer.paths.log.decisions[-1].reason}
+                    out.append(Trace("path.chosen", fields, limit=f"path.chosen {node}"))
+                case Heartbeat(address):
+                    data = peer.puncher.request(address, now)
+                    if data is not None:
+                        out.append(SendDatagram(address, data))
+                case Gone(address, last):
+                    peer.puncher.forget(address)
+                    if last:
+                        out += self._punch(node, peer, peer.puncher.retry(now), now)
+        self._arm(node, peer)
+        return out
+
+    def _arm(self, node: NodeId, peer: _Peer) -> None:
+        due = [at for at in (peer.puncher.next_deadline(), peer.paths.next_deadline()) if at is not None]
+        if due:
+            self._timers.set(node, min(due))
+        else:
+            self._timers.cancel(node)
+
+
+def _is_direct(route: Route | None) -> bool:
+    return route is not None and not isinstance(route, Relayed) and not route.tunnelled
+
+
+def _told_of(node: NodeId, ended: do.Ended) -> Trace:
+    fields: dict[str, object] = {
+        "peer": node.short,
+        "rounds": ended.rounds,
+        "probes": ended.probes,
+        "heard": ended.heard,
+        "reason": ended.reason,
+    }
+    name = "punch.succeeded" if ended.direct else "punch.failed"
+    return Trace(name, fields, limit=f"{name} {node}")

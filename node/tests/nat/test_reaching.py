@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from macula.core.address import Address
+from macula.nat.candidates import Candidate, CandidateKind
+from macula.nat.info import NatInfo, NatType
+from macula.nat.offer import Side
+from macula.nat.profile import Filtering, Mapping, Ports
+from macula.nat.reaching import PUBLIC, describe
+
+INSIDE, OUTSIDE = Address("10.0.1.2", 9443), Address("203.0.113.1", 40_001)
+
+
+def test_a_node_that_is_told_to_be_dialed_is_open_from_its_start() -> None:
+    candidates = tuple(Candidate(kind, INSIDE) for kind in (CandidateKind.INTERFACE, CandidateKind.REFLEXIVE))
+    assert describe(NatInfo(), (INSIDE,), reachable=True) == Side(PUBLIC, candidates)
+
+
+def test_behind_a_nat_nothing_is_told_before_the_outside_address_is_known() -> None:
+    assert describe(NatInfo(), (INSIDE,), reachable=False) is None
+
+
+def test_what_was_measured_is_told_with_the_address_inside_and_the_one_outside() -> None:
+    info = NatInfo(
+        NatType.SYMMETRIC,
+        public=OUTSIDE,
+        mapping=Mapping.ADDRESS_AND_PORT_DEPENDENT,
+        filtering=Filtering.ADDRESS_AND_PORT_DEPENDENT,
+        ports=Ports.SEQUENTIAL,
+        delta=2,
+        last_port=40_007,
+    )
+    side = describe(info, (INSIDE,), reachable=False)
+    assert side is not None and side.facts == info.facts and side.facts.last_port == 40_007
+    assert [(one.kind, one.address) for one in side.candidates] == [
+        (CandidateKind.INTERFACE, INSIDE),
+        (CandidateKind.REFLEXIVE, OUTSIDE),
+    ]
