@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from macula.core.address import Address
+from macula.core.address import Address, Carrier
 from macula.errors import ArgumentError
 
 ports = st.integers(1, 65535)
 
 
-@given(st.ip_addresses(), ports)
-def test_text_round_trip(host: object, port: int) -> None:
-    address = Address(str(host), port)
+@given(st.ip_addresses(), ports, st.sampled_from(Carrier))
+def test_text_round_trip(host: object, port: int, carrier: Carrier) -> None:
+    address = Address(str(host), port, carrier)
     assert Address.parse(str(address)) == address
     assert Address.parse_endpoint(str(address)) == address
 
@@ -24,7 +24,9 @@ def test_text_round_trip(host: object, port: int) -> None:
     [("1.2.3.4:80", "1.2.3.4"), ("[::1]:80", "::1"), ("[2001:DB8:0:0::1]:80", "2001:db8::1")],
 )
 def test_the_host_is_canonical(text: str, host: str) -> None:
-    assert Address.parse(text) == (host, 80)
+    assert Address.parse(text) == Address(host, 80)
+    assert Address.parse(f"wss://{text}") == Address(host, 80).tunnel(80)
+    assert str(Address(host, 80).tunnel(443)).startswith("wss://")
 
 
 WRONG = [
@@ -56,6 +58,13 @@ WRONG = [
     "a b:80",
     "-host:80",
     "host/:80",
+    "wss://",
+    "wss://1.2.3.4",
+    "wss://wss://1.2.3.4:80",
+    "WSS://1.2.3.4:80",
+    "wss:1.2.3.4:80",
+    "ws://1.2.3.4:80",
+    "wss://1.2.3.4:80/",
 ]
 
 
@@ -73,10 +82,11 @@ def test_an_endpoint_is_a_literal_or_a_name_and_a_port(text: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "bootstrap", "a-b_c.example", "x1", "1x.2"])
 def test_a_configured_endpoint_may_have_a_name(host: str) -> None:
-    assert Address.parse_endpoint(f"{host}:9443") == (host, 9443)
+    assert Address.parse_endpoint(f"{host}:9443") == Address(host, 9443)
+    assert Address.parse_endpoint(f"wss://{host}:443") == Address(host, 9443).tunnel(443)
 
 
-@given(st.text(max_size=60) | st.from_regex(r"[0-9a-f.:\[\]%]{1,30}:[0-9]{1,6}", fullmatch=True))
+@given(st.text(max_size=60) | st.from_regex(r"(wss://)?[0-9a-f.:\[\]%]{1,30}:[0-9]{1,6}", fullmatch=True))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     for parse in (Address.parse, Address.parse_endpoint):
         try:
