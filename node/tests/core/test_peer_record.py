@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from macula.core.address import Address
-from macula.core.peer_record import MAX_ADDRESSES, PeerInfo, open_peer, read_peer, sign_peer
+from macula.core.peer_record import MAX_ADDRESSES, MAX_RELAYS, PeerInfo, RelayPlace, open_peer, read_peer, sign_peer
 from macula.core.record import Kind, sign_record
 from macula.errors import ProtocolError
 from macula.identity import Identity
@@ -88,6 +88,16 @@ def test_a_tombstone_has_no_contents() -> None:
         ("realms", {}),
         ("realms", [None]),
         ("realms", ["x"] * 17),
+        ("relays", None),
+        ("relays", {}),
+        ("relays", [[bytes(32), "10.0.0.1:1"]] * (MAX_RELAYS + 1)),
+        ("relays", [[bytes(31), "10.0.0.1:1"]]),
+        ("relays", [["x" * 32, "10.0.0.1:1"]]),
+        ("relays", [[bytes(32), "relay.example:1"]]),
+        ("relays", [[bytes(32), "10.0.0.1:0"]]),
+        ("relays", [[bytes(32), "1" * 300]]),
+        ("relays", [[bytes(32)]]),
+        ("relays", [bytes(32)]),
         ("box", bytes(31)),
         ("box", "x" * 32),
     ],
@@ -104,3 +114,11 @@ def test_every_field_must_be_there(field: str) -> None:
 def test_later_fields_are_left_out() -> None:
     record = sign_record(ALICE, "", Kind.PEER, str(ALICE.node_id), VALUE | {"later": [1]}, wall=WALL, ttl=300)
     assert read_peer(record).name == "alice"
+
+
+def test_relays_are_named_with_their_addresses_and_only_so_many() -> None:
+    places = tuple(RelayPlace(BOB.node_id, Address("192.0.2.1", port)) for port in range(1, 5))
+    info = peer(relays=places)
+    assert info.relays == places[:MAX_RELAYS]
+    assert open_peer(info.record.encoded) == info
+    assert peer().relays == ()

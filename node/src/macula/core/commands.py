@@ -109,12 +109,40 @@ class DhtLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class NatDetails:
+    """What this node is behind. Result: nat.info.NatInfo, after the measurement that is under way or, with `refresh`,
+    after a new one."""
+
+    refresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainPeer:
+    """How a peer is reached, and why so. Result: nat.explanation.Explanation, None if it is not connected or does not
+    look for direct paths."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How to reach a node that is not connected, before its own record is asked: at `endpoint`, then through the relay
+    at `relay`. `skip_hole_punch`: look for no better path for this message's sake."""
+
+    endpoint: Address | None = None
+    relay: Address | None = None
+    skip_hole_punch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SendRaw:
-    """Send one message to a node or to an address, dialing if need be (None, once the transport has taken it)."""
+    """Send one message to a node or to an address, dialing if need be (None, once the transport has taken it). `reach`
+    counts for a node only."""
 
     target: NodeId | Address
     message: Message
     timeout: float
+    reach: Reach = Reach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +184,8 @@ Command = (
     | Unsubscribe
     | DhtStats
     | DhtLookup
+    | NatDetails
+    | ExplainPeer
     | SendRaw
     | RequestRaw
     | WaitReady

@@ -9,6 +9,7 @@ from typing import Any
 from macula.core.address import Address
 from macula.core.deliveries import Delivery
 from macula.core.lanes import Lane
+from macula.core.route import Route
 from macula.errors import MeshError
 from macula.identity import NodeId
 from macula.wire.messages import Message
@@ -16,7 +17,8 @@ from macula.wire.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect to whoever answers at one of `addresses`; if `expected` is set, only to that node.
+    """Connect to whoever answers at one of `addresses`; if `expected` is set, only to that node, through `relays` too,
+    which are tried at once while the addresses follow one by one. A relay without a session there is left out.
 
     Only an address that a person configured may have a DNS name as its host.
 
@@ -27,6 +29,7 @@ class Dial:
     addresses: tuple[Address, ...]
     expected: NodeId | None
     timeout: float
+    relays: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +60,88 @@ class PauseReading:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenSocket:
+    """Open one more UDP socket; answered by SocketOpened or SocketFailed with this number, which is above 0.
+
+    Without a `host` it is bound where the mesh's own socket is; if that is a wildcard and there is a `toward`, to the
+    address from which the system sends there. Port 0 takes a free one.
+    """
+
+    number: int
+    port: int = 0
+    host: str | None = None
+    toward: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSocket:
+    """Close what OpenSocket opened. Not answered; harmless for a number that is not open."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send these bytes from the mesh's socket, beside all connections: STUN and probes. Lost without a word, as UDP."""
+    """Send these bytes from the mesh's socket (0) or an opened one, beside all connections: STUN and probes. Lost
+    without a word, as UDP."""
 
     target: Address
     data: bytes
+    socket: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendBeside:
+    """As SendDatagram, to another port of the host at which a connected peer has proven to be. Dropped for a peer that
+    is not connected by UDP and directly."""
+
+    peer: NodeId
+    port: int
+    data: bytes
+    socket: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SetPath:
-    """Send everything for a connected peer to `address`, where this node has made sure that the peer is."""
+    """Send everything for a connected peer by `route`: to an address where this node has made sure that the peer is, or
+    through a relay at which both have a session. Answered by PathMoved if that is another route than before."""
 
     peer: NodeId
-    address: Address
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class ServeClient:
+    """Relay for a connected peer from now on; replaces a session that it has. `key` are 32 bytes, `rate` is in bytes
+    per second. Ignored for a peer that is itself connected through a relay."""
+
+    client: NodeId
+    session: bytes
+    key: bytes
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndClient:
+    """Relay for this peer no longer."""
+
+    client: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class UseRelay:
+    """A connected relay has granted this session: be reached through it, and reach others."""
+
+    relay: NodeId
+    session: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRelay:
+    """The session at this relay is over. Connections that go through it get no other route by this."""
+
+    relay: NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +186,21 @@ class Trace:
     limit: str | None = None
 
 
-TransportEffect = Dial | SendMessage | ClosePeer | PauseReading | SendDatagram | SetPath
+EndpointEffect = (
+    Dial
+    | SendMessage
+    | ClosePeer
+    | PauseReading
+    | SendDatagram
+    | SetPath
+    | ServeClient
+    | EndClient
+    | UseRelay
+    | LeaveRelay
+)
+"""What the QUIC endpoint carries out, which has no sockets."""
+
+TransportEffect = EndpointEffect | OpenSocket | CloseSocket | SendBeside
 """What the transport carries out; the rest is the runtime's."""
 
 Effect = TransportEffect | Completed | Deliver | CancelDelivery | Pin | Trace

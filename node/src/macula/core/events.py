@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from macula.core.address import Address
 from macula.core.lanes import Lane
+from macula.core.route import Route
 from macula.identity import NodeId
 from macula.wire.messages import Message
 
@@ -31,7 +32,7 @@ class PeerConnected:
     """
 
     peer: NodeId
-    address: Address
+    route: Route
     dial: int | None
     fresh: bool = True
 
@@ -77,11 +78,29 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class DatagramReceived:
-    """A datagram came to the mesh's socket that is no QUIC packet: STUN (its first byte is 0 to 3), or a probe of ours
-    (0x20 to 0x2f). Anybody may have sent it, from an address that need not be theirs."""
+    """A datagram came to the mesh's socket (0) or an opened one that is no QUIC packet: STUN (its first byte is 0 to
+    3), or a probe of ours (0x20 to 0x2f). Anybody may have sent it, from an address that need not be theirs."""
 
     source: Address
     data: bytes
+    socket: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOpened:
+    """A socket is open: the mesh's own (0), once at the start, or one that OpenSocket asked for. The host in `local`
+    may be a wildcard."""
+
+    number: int
+    local: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFailed:
+    """The system did not open a socket that OpenSocket asked for."""
+
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,15 @@ class PeerSuspect:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMoved:
+    """What is sent to a connected peer goes by another route from now on: as SetPath asked, or because the peer itself
+    has moved from one relay to another."""
+
+    peer: NodeId
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
 class Consumed:
     """The application is done with what a Deliver gave it."""
 
@@ -131,9 +159,12 @@ Event = (
     | DialFailed
     | MessageReceived
     | DatagramReceived
+    | SocketOpened
+    | SocketFailed
     | SendBlocked
     | SendReady
     | PeerSuspect
+    | PathMoved
     | Consumed
     | CommandGiven
 )

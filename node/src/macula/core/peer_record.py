@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from macula.core.address import Address
 from macula.core.record import Kind, Record, open_record, sign_record
 from macula.errors import ArgumentError, ProtocolError
 from macula.identity import Identity, NodeId
 from macula.wire import codes
+from macula.wire.values import Value
 
 MAX_ADDRESSES = 8
+MAX_RELAYS = 2
 _MAX_REALMS = 16
 _MAX_TEXT = 255
 
 
+class RelayPlace(NamedTuple):
+    """A relay at which a node has a session, and where that relay is."""
+
+    node: NodeId
+    address: Address
+
+
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """What a peer record says: where a node listens, whether it can be reached there, and the key to seal for it."""
+    """What a peer record says: where a node listens, whether it can be reached there, or through which relays, and the
+    key to seal for it."""
 
     node: NodeId
     addresses: tuple[Address, ...]
@@ -28,6 +38,7 @@ class PeerInfo:
     realms: tuple[str, ...]
     box_public: bytes
     record: Record
+    relays: tuple[RelayPlace, ...] = ()
 
 
 def sign_peer(
@@ -41,9 +52,11 @@ def sign_peer(
     wall: float,
     ttl: int,
     seq: int | None = None,
+    relays: tuple[RelayPlace, ...] = (),
 ) -> PeerInfo:
-    """This node's own peer record; at most MAX_ADDRESSES addresses are kept. `ttl` and `seq` as in sign_record."""
-    value = {
+    """This node's own peer record; at most MAX_ADDRESSES addresses and MAX_RELAYS relays are kept. `ttl` and `seq` as
+    in sign_record, and so are the errors."""
+    value: dict[str, Value] = {
         "addresses": [str(address) for address in addresses[:MAX_ADDRESSES]],
         "reachable": reachable,
         "name": name,
@@ -51,6 +64,8 @@ def sign_peer(
         "realms": list(realms),
         "box": identity.box_public,
     }
+    if relays:
+        value["relays"] = [[bytes(relay.node), str(relay.address)] for relay in relays[:MAX_RELAYS]]
     record = sign_record(identity, "", Kind.PEER, str(identity.node_id), value, wall=wall, ttl=ttl, seq=seq)
     return read_peer(record)
 
@@ -77,7 +92,22 @@ def read_peer(record: Record) -> PeerInfo:
         parsed = tuple(Address.parse(text) for text in addresses)
     except ArgumentError as error:
         raise ProtocolError(codes.BAD_MESSAGE, error.reason) from error
-    return PeerInfo(record.node, parsed, value["reachable"], name, mode, realms, box, record)
+    relays = _relays(value.get("relays", []))
+    return PeerInfo(record.node, parsed, value["reachable"], name, mode, realms, box, record, relays)
+
+
+def _relays(value: Any) -> tuple[RelayPlace, ...]:
+    if type(value) is not list or len(value) > MAX_RELAYS:
+        raise ProtocolError(codes.BAD_MESSAGE, f"peer record's relays must be at most {MAX_RELAYS}")
+    places = []
+    for item in value:
+        if type(item) is not list or [type(part) for part in item] != [bytes, str] or len(item[1]) > _MAX_TEXT:
+            raise ProtocolError(codes.BAD_MESSAGE, "peer record's relays must be [node id, address]")
+        try:
+            places.append(RelayPlace(NodeId(item[0]), Address.parse(item[1])))
+        except ArgumentError as error:
+            raise ProtocolError(codes.BAD_MESSAGE, error.reason) from error
+    return tuple(places)
 
 
 def _texts(field: str, value: Any, most: int) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macula.core.address import Address
 from macula.core.lanes import Lane
-from macula.core.peer_record import PeerInfo
+from macula.core.peer_record import PeerInfo, RelayPlace
 from macula.core.record import Kind, Record
+from macula.core.route import Relayed
 from macula.identity import NodeId
 from macula.wire.messages import Hello, Message
 from macula.wire.values import Value
@@ -54,6 +56,29 @@ class Release:
     """Undoes one Hold."""
 
     peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class LearnAddress:
+    """A node is said to be at this address: try it there if nothing better is known. Whoever answers has to prove that
+    it is this node."""
+
+    peer: NodeId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Redial:
+    """No route leads to this peer by the connection that there is: it may have started anew. Make another."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class NameRelays:
+    """Others reach this node through these relays from now on: its own peer record has to say so."""
+
+    relays: tuple[RelayPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +133,18 @@ class WithdrawRecord:
     name: str
 
 
+# --- Requests to the user of relays
+
+
+@dataclass(frozen=True, slots=True)
+class ReachVia:
+    """A peer can be reached through these relays: get a session at one of them. Answered by RelaysReady."""
+
+    token: int
+    peer: NodeId
+    relays: tuple[RelayPlace, ...]
+
+
 # --- Requests to the envelope router
 
 
@@ -135,6 +172,9 @@ class Unsealed:
 Request = (
     SendTo
     | LearnPeer
+    | LearnAddress
+    | NameRelays
+    | Redial
     | Hold
     | Release
     | RefusePeer
@@ -142,6 +182,7 @@ Request = (
     | FindPeer
     | PublishRecord
     | WithdrawRecord
+    | ReachVia
     | Route
     | Unsealed
 )
@@ -152,12 +193,14 @@ Request = (
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """A peer is connected and its hello was accepted. `info` is its verified peer record."""
+    """A peer is connected and its hello was accepted. `info` is its verified peer record, `route` how it is reached
+    until a PathMoved says otherwise, where that matters."""
 
     peer: NodeId
     hello: Hello
     info: PeerInfo
     inbound: bool
+    route: Address | Relayed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +259,15 @@ class RecordStored:
     stored: int
 
 
-Answer = SendFailed | RecordsFound | PeerFound | RecordStored
+@dataclass(frozen=True, slots=True)
+class RelaysReady:
+    """Answers ReachVia: the relays at which this node has a session now; none if it got none in time."""
+
+    token: int
+    relays: tuple[NodeId, ...]
+
+
+Answer = SendFailed | RecordsFound | PeerFound | RecordStored | RelaysReady
 """What a service returns, among its effects, to the asker that its `token` names."""
 
 

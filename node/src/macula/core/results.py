@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macula.core.peer_record import RelayPlace
 from macula.core.record import Record
 from macula.identity import NodeId
 
@@ -77,3 +78,7 @@ class NodeStatus:
     pool: PoolStatistics
     procedures: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()
+    relays: tuple[RelayPlace, ...] = ()
+    """Through which this node says that it can be reached."""
+    nat: str = ""
+    """What this node is behind, in a few words; empty while that is not known."""

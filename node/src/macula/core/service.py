@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Protocol
 
 from macula.core.effects import Effect
-from macula.core.events import CommandGiven, Consumed, DatagramReceived, PeerSuspect, Tick
+from macula.core.events import (
+    CommandGiven,
+    Consumed,
+    DatagramReceived,
+    PathMoved,
+    PeerSuspect,
+    SocketFailed,
+    SocketOpened,
+    Tick,
+)
 from macula.core.requests import (
     Answer,
     Draining,
@@ -15,9 +24,11 @@ from macula.core.requests import (
     PeerFound,
     PeerUp,
     PublishRecord,
+    ReachVia,
     Received,
     RecordsFound,
     RecordStored,
+    RelaysReady,
     Request,
     Route,
     SelfChanged,
@@ -30,12 +41,16 @@ ServiceEvent = (
     | PeerUp
     | PeerDown
     | PeerSuspect
+    | PathMoved
     | Received
     | DatagramReceived
+    | SocketOpened
+    | SocketFailed
     | SendFailed
     | RecordsFound
     | PeerFound
     | RecordStored
+    | RelaysReady
     | SelfChanged
     | Draining
     | Consumed
@@ -44,11 +59,13 @@ ServiceEvent = (
     | FindPeer
     | PublishRecord
     | WithdrawRecord
+    | ReachVia
     | Route
 )
 """Each service is told what concerns it: its own messages, commands, deliveries and answers, and all PeerUp, PeerDown,
-PeerSuspect, SelfChanged and Draining. Only the NAT service gets DatagramReceived, only the DHT gets FindRecords,
-FindPeer, PublishRecord and WithdrawRecord, only the envelope router gets Route."""
+PeerSuspect, PathMoved, SelfChanged and Draining. Only the NAT service gets DatagramReceived, SocketOpened and
+SocketFailed, only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only the envelope router gets
+Route, only the user of relays gets ReachVia."""
 
 Action = Effect | Request | Answer
 """What a service wants done: an effect for the world, a request to the rest of the node, or the answer to one."""

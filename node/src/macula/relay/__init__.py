@@ -1,5 +1,6 @@
 """What carries messages between two nodes that have no connection.
 
-Today that is routed envelopes: small sealed messages that connected peers hand on. Reservations and the relaying of
-connections come with NAT traversal.
+Routed envelopes are small sealed messages that connected peers hand on (service). Where both can use a relay they have
+a connection, whose packets the relay forwards: here is who may have a session at a relay, and who wants one (granting,
+using); the packets themselves are the transport's.
 """

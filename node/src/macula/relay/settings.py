@@ -1,4 +1,4 @@
-"""The limits of the envelope router."""
+"""The limits of the envelope router and of relays."""
 
 from __future__ import annotations
 
@@ -41,3 +41,49 @@ class RouteSettings:
         for field in ("rate", "burst", "byte_rate", "byte_burst", "remembered", "memory"):
             if getattr(self, field) <= 0:
                 raise ConfigError(field, f"must be above 0, is {getattr(self, field)}")
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """What a relay grants. Raises ConfigError naming a field that is out of range."""
+
+    max_clients: int = 2048
+    """Sessions at a time."""
+    max_network: int = 512
+    """Sessions of clients in one /24 (IPv4) or /56 (IPv6): so many identities a stranger can invent for one host, and
+    so many subscribers share an address of a carrier."""
+    rate: int = 8 << 20
+    """Bytes per second that one client may send."""
+    lifetime: int = 120
+    """Seconds for which a session lives without being renewed."""
+    request_rate: float = 0.5
+    """Requests per second that one peer may make in the long run."""
+    request_burst: float = 8.0
+    """Requests that one peer may make at once."""
+    drain_time: float = 1.0
+    """Seconds that clients get to move to another relay when this one stops."""
+
+    def __post_init__(self) -> None:
+        for field in ("max_clients", "max_network", "rate", "lifetime", "request_rate", "request_burst"):
+            if getattr(self, field) <= 0:
+                raise ConfigError(field, f"must be above 0, is {getattr(self, field)}")
+
+
+@dataclass(frozen=True, slots=True)
+class UseSettings:
+    """How a node uses relays."""
+
+    homes: int = 2
+    """Relays through which a node that cannot be reached wants to be."""
+    max_sessions: int = 32
+    """Relays used at a time, those included through which only others are reached."""
+    max_waiting: int = 1024
+    """Peers that are waited for with a session at a time."""
+    ask_timeout: float = 2.0
+    """Seconds for a relay to answer, connecting to it included."""
+    refused_time: float = 60.0
+    """Seconds for which a relay that refused is not asked again."""
+    measure_interval: float = 60.0
+    """Seconds between two measurements of the round trips to all relays that are connected."""
+    better: float = 0.02
+    """Seconds by which another relay must be nearer to take a home's place."""

@@ -1,0 +1,11 @@
+"""Networks of addresses, as what a flood is held against."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+
+def network_of(host: str) -> bytes:
+    """The network of an IP literal that is likely to have one owner: /24 of IPv4, /56 of IPv6."""
+    packed = ip_address(host).packed
+    return packed[:3] if len(packed) == 4 else packed[:7]
