@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import annotated_types
 import pytest
@@ -41,9 +42,23 @@ def test_a_bootstrap_is_expected_to_be_who_was_configured_else_who_was_pinned(tm
     first, second, third = (Address(f"10.0.0.{last}", 9443) for last in (1, 2, 3))
     other = NodeId(bytes(31) + b"\2")
     assert _engine_settings(settings, {first: other, second: other}).bootstraps == (
-        Bootstrap(first, NODE),
-        Bootstrap(second, other, pinned=True),
-        Bootstrap(third),
+        Bootstrap(first, NODE, tunnels=(first.tunnel(443), first.tunnel(9443))),
+        Bootstrap(second, other, pinned=True, tunnels=(second.tunnel(443), second.tunnel(9443))),
+        Bootstrap(third, tunnels=(third.tunnel(443), third.tunnel(9443))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tunnels"),
+    [({}, (4433,)), ({"tcp_ports": (80, 8443)}, (80, 8443)), ({"tcp": False, "tcp_ports": (80,)}, ())],
+)
+def test_where_a_bootstrap_is_sought_over_tcp(chosen: dict[str, Any], tunnels: tuple[int, ...], tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, bootstrap=("10.0.0.1:4433", "wss://10.0.0.2"), **chosen)
+    named, only = Address("10.0.0.1", 4433), Address("10.0.0.2", 443).tunnel(443)
+
+    assert _engine_settings(settings, {}).bootstraps == (
+        Bootstrap(named, tunnels=tuple(named.tunnel(port) for port in tunnels)),
+        Bootstrap(only),
     )
 
 

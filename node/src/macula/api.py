@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from macula.config import Settings
+from macula.config.endpoints import BootstrapPeer, tunnel_ports
 from macula.core.address import Address
 from macula.core.commands import DhtLookup, Strategy
-from macula.core.mode import Mode
+from macula.core.mode import FORWARDING_MODES, Mode, PathPolicy
 from macula.core.record import Kind
 from macula.core.results import LookupResult
 from macula.dht.settings import DhtSettings
@@ -20,9 +21,11 @@ from macula.engine import Bootstrap, Engine, EngineSettings
 from macula.engine.settings import PoolSettings, ReconnectSettings
 from macula.errors import ConfigError
 from macula.identity import Identity, NodeId
+from macula.nat.settings import NatSettings
 from macula.providers.quic.diagnosis import Diagnosis, KeyLog, QlogFolder
 from macula.providers.quic.transport import QuicTransport
-from macula.relay.settings import RouteSettings
+from macula.providers.quic.tunnel.settings import TunnelSettings
+from macula.relay.settings import RelaySettings, RouteSettings
 from macula.rpc.settings import RpcSettings
 from macula.runtime.addresses import find_addresses, resolve_advertised
 from macula.runtime.driver import Driver
@@ -76,13 +79,15 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
         KeyLog(settings.key_log) if settings.key_log else None,
         QlogFolder(settings.qlog_dir) if settings.qlog_dir else None,
     )
-    transport = QuicTransport(identity, Address(settings.host, settings.port), diagnosis=diagnosis)
+    tunnels = TunnelSettings() if settings.tcp else None
+    transport = QuicTransport(identity, Address(settings.host, settings.port), diagnosis=diagnosis, tunnels=tunnels)
     engine = Engine(identity, engine_settings, random.Random())
     driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
     await transport.open(driver.deliver)
     try:
         places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
         addresses = await find_addresses(transport.local_address, advertise, places)
+        addresses += _take_tunnels(transport, settings, addresses)
 
         async def find_peer(node: NodeId) -> LookupResult:
             result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
@@ -123,7 +128,7 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
         name=settings.name,
         realm=settings.realm,
         reachable=settings.reachable != "no",
-        bootstraps=tuple(_bootstrap(peer.host, peer.port, peer.node_id, pins) for peer in settings.entries),
+        bootstraps=tuple(_bootstrap(peer, settings, pins) for peer in settings.entries),
         record_ttl=settings.record_ttl,
         pool=PoolSettings(
             max_size=settings.pool_max_size,
@@ -142,14 +147,38 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
             max_handlers_per_peer=max(1, settings.max_concurrent_calls // 2),
         ),
         route=RouteSettings(max_hops=settings.max_hops),
+        path_policy=PathPolicy(settings.path_policy),
+        relay=RelaySettings(settings.relay_clients, rate=settings.relay_rate) if settings.relay_clients else None,
+        nat=NatSettings(
+            measures=True,
+            answers=Mode(settings.mode) in FORWARDING_MODES and settings.reachable != "no",
+            other_port=settings.stun_port,
+            other_host=settings.stun_host,
+            bootstraps=tuple(Address(peer.host, peer.port) for peer in settings.entries if not peer.tunnel),
+        ),
     )
 
 
-def _bootstrap(host: str, port: int, node_id: str | None, pins: dict[Address, NodeId]) -> Bootstrap:
-    address = Address(host, port)
-    if node_id:
-        return Bootstrap(address, NodeId.parse(node_id))
-    return Bootstrap(address, pins.get(address), pinned=address in pins)
+def _bootstrap(peer: BootstrapPeer, settings: Settings, pins: dict[Address, NodeId]) -> Bootstrap:
+    address = Address(peer.host, peer.port)
+    tunnels: tuple[Address, ...] = ()
+    if peer.tunnel:
+        address = address.tunnel(peer.port)
+    elif settings.tcp:
+        tunnels = tuple(address.tunnel(port) for port in tunnel_ports(settings.tcp_ports, peer.port))
+    if peer.node_id:
+        return Bootstrap(address, NodeId.parse(peer.node_id), tunnels=tunnels)
+    return Bootstrap(address, pins.get(address), pinned=address in pins, tunnels=tunnels)
+
+
+def _take_tunnels(transport: QuicTransport, settings: Settings, addresses: Sequence[Address]) -> tuple[Address, ...]:
+    """Where others can open tunnels to this node, if it is one that others come to."""
+    if not settings.tcp or Mode(settings.mode) is Mode.EDGE or settings.reachable == "no":
+        return ()
+    failures = transport.listen(tunnel_ports(settings.tcp_ports, transport.local_address.port))
+    for port, reason in failures.items():
+        log_event(_LOG, logging.WARNING, "tcp.not_listening", {"port": port, "reason": reason})
+    return tuple(address.tunnel(port) for port in transport.tunnels.ports for address in addresses)
 
 
 def _pinning(keystore: Keystore | None) -> Callable[[Address, NodeId], None]:

@@ -53,9 +53,68 @@ def test_a_wide_terminal_shows_more(node: RunningNode, monkeypatch: pytest.Monke
     assert "1.5 kB" in run("peers").stdout
 
 
+def test_nat(node: RunningNode) -> None:
+    assert run_json("nat") == {
+        "type": "symmetric",
+        "public_ip": "198.51.100.7",
+        "public_port": 9443,
+        "hairpin": False,
+        "translated": True,
+        "mapping": "apdm",
+        "filtering": "apdf",
+        "ports": "sequential",
+        "ports_preserved": False,
+        "input": None,
+        "delta": 2,
+        "block": None,
+        "lifetime_s": {"at_least": 20.0, "below": 30.0},
+        "name": "symmetric_sequential",
+        "observers": ["172.21.0.10:9443"],
+        "note": None,
+        "age_s": 2.5,
+    }
+    run_json("nat", "--refresh")
+    assert node.mesh.asked == [("nat", False), ("nat", True)]
+
+
+def test_nat_in_words(node: RunningNode) -> None:
+    result = run("nat")
+    assert result.exit_code == 0
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    words = " ".join(result.stdout.split())
+    for part in (
+        "symmetric (symmetric_sequential)",
+        "198.51.100.7:9443",
+        "an outside port for each address and port",
+        "counted up, 2 at a time",
+        "alive after 20 s, gone after 30 s",
+        "172.21.0.10:9443",
+    ):
+        assert part in words
+
+
 def test_peers(node: RunningNode) -> None:
     (peer,) = run_json("peers")
     assert (peer["node_id"], peer["hops"], peer["rtt_ms"]) == (str(OTHER), None, 0.4)
+
+
+def test_why(node: RunningNode) -> None:
+    told = run_json("why", "edge2")
+    assert (told["path"], told["relay"], told["stage"]) == ("relayed", str(OWN), "resting")
+    assert told["allowed"]["meeting"] == "relay" and len(told["remedies"]) == 2
+    assert told["nats"]["mine"]["name"] == "symmetric"
+    assert told["last_attempt"] == {
+        "direct": False,
+        "rounds": 1,
+        "probes": 12,
+        "heard": 0,
+        "reason": "both NATs take new ports",
+    }
+    assert [(one["verdict"], one["count"], one["ago_s"]) for one in told["decisions"]] == [("failed", 2, 1.0)]
+    shown = run("why", "edge2").stdout
+    assert f"edge2 ({OTHER.short}): relayed via {OWN.short}" in shown
+    assert "reflexive 198.51.100.7:9443" in shown and "it would be direct if" in shown
+    assert "this node's NAT lets everybody in: a full cone, or a forwarded UDP port" in " ".join(shown.split())
 
 
 def test_call(node: RunningNode) -> None:

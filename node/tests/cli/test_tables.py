@@ -35,6 +35,8 @@ def peer(name: str, address: str) -> dict[str, object]:
         "short_id": "zudszwf6n6",
         "address": address,
         "path": "direct",
+        "relay": None,
+        "carrier": "udp",
         "rtt_ms": 1234.5,
         "hops": 2,
         "inbound": True,
@@ -63,3 +65,22 @@ def test_a_peer_of_the_testbed_takes_one_line_of_80_columns(
     assert len(capsys.readouterr().out.strip().splitlines()) == 3
     show_rows(("name", "id", "address"), [("bootstrap", "z" * 52, "172.21.0.10:9443")], "none")
     assert len(capsys.readouterr().out.strip().splitlines()) == 3
+
+
+@pytest.mark.parametrize(("name", "shown"), [("gateway", "gateway"), ("", "aeaqcaibae")])
+def test_a_relayed_peer_is_shown_with_its_relay(
+    name: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    relay = {"node_id": "aeaqcaibae" * 5, "short_id": "aeaqcaibae", "name": name}
+    show_peers([{**peer("edge2", "172.21.0.20:9443"), "path": "relayed", "relay": relay}])
+    assert f"relayed via {shown}" in capsys.readouterr().out
+
+
+def test_the_name_of_a_relay_widens_no_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    relay = {"node_id": "z" * 52, "short_id": "zzzzzzzzzz", "name": "[red]" + "x" * 250}
+    show_peers([{**peer("edge2", "172.21.0.20:9443"), "path": "relayed", "relay": relay}])
+    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())

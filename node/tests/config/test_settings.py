@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from macula.config import Settings
 from macula.config.about import about, accepts, variables
-from macula.config.endpoints import AdvertisedAddress, BootstrapPeer
+from macula.config.endpoints import AdvertisedAddress, BootstrapPeer, tunnel_ports
 from macula.config.sources import origins, unknown_variables
 from macula.core.commands import Strategy
 from macula.core.mode import Mode
@@ -66,9 +66,14 @@ def test_the_file_can_be_an_argument(toml: Path) -> None:
     ("variable", "value", "name", "expected"),
     [
         ("P2P_LISTEN_PORT", "8800", "port", 8800),
-        ("P2P_BOOTSTRAP_PEERS", "peer1,peer2", "bootstrap", (("peer1", 9443, None), ("peer2", 9443, None))),
-        ("P2P_RELAY_SERVERS", "relay1.example.com", "relays", (("relay1.example.com", 9443, None),)),
-        ("MACULA_BOOTSTRAP_PEERS", "https://b:4433", "bootstrap", (("b", 4433, None),)),
+        (
+            "P2P_BOOTSTRAP_PEERS",
+            "peer1,peer2",
+            "bootstrap",
+            (BootstrapPeer("peer1", 9443, None), BootstrapPeer("peer2", 9443, None)),
+        ),
+        ("P2P_RELAY_SERVERS", "relay1.example.com", "relays", (BootstrapPeer("relay1.example.com", 9443, None),)),
+        ("MACULA_BOOTSTRAP_PEERS", "https://b:4433", "bootstrap", (BootstrapPeer("b", 4433, None),)),
         ("NODE_NAME", "edge7", "name", "edge7"),
         ("HEALTH_PORT", "0", "health_port", 0),
         ("MACULA_HOSTNAME", "10.1.2.3", "advertise", (("10.1.2.3", None),)),
@@ -208,7 +213,7 @@ def test_a_name_is_what_the_wire_takes(text: str) -> None:
 
 
 def test_choices_are_what_the_engine_takes() -> None:
-    assert accepts(FIELDS["mode"]) == "bootstrap, gateway or edge"
+    assert accepts(FIELDS["mode"]) == "bootstrap, gateway, relay or edge"
     assert {Mode(Settings(mode=mode).mode) for mode in Mode} == set(Mode)
     assert {Strategy(Settings(call_strategy=strategy).call_strategy) for strategy in Strategy} == set(Strategy)
 
@@ -217,6 +222,10 @@ def test_choices_are_what_the_engine_takes() -> None:
     ("text", "expected"),
     [
         ("10.0.0.1:1", ("10.0.0.1", 1, None)),
+        ("wss://10.0.0.1:1", ("10.0.0.1", 1, None)),
+        ("wss://node.example.org", ("node.example.org", 443, None)),
+        ("wss://[::1]/", ("::1", 443, None)),
+        (f"{NODE}@wss://10.0.0.1:9443", ("10.0.0.1", 9443, NODE)),
         (" https://Node.example.org:443/ ", ("Node.example.org", 443, None)),
         ("[::1]:9443", ("::1", 9443, None)),
         ("[2001:DB8::1]", ("2001:db8::1", 9443, None)),
@@ -225,8 +234,9 @@ def test_choices_are_what_the_engine_takes() -> None:
     ],
 )
 def test_ways_to_write_a_peer(text: str, expected: tuple[str, int, str | None]) -> None:
-    assert BootstrapPeer.parse(text) == expected
-    assert BootstrapPeer.parse(str(BootstrapPeer.parse(text))) == expected
+    tunnel = "wss://" in text
+    assert BootstrapPeer.parse(text) == BootstrapPeer(*expected, tunnel)
+    assert BootstrapPeer.parse(str(BootstrapPeer.parse(text))) == BootstrapPeer(*expected, tunnel)
 
 
 @pytest.mark.parametrize("text", ["", ":1", "a:b", "a:+1", "a:65536", "a:1e3", "10.0.0.256:1", "-a:1", "a b:1", "@a:1"])
@@ -243,3 +253,26 @@ def test_any_text_is_a_peer_or_a_value_error(text: str) -> None:
         except ValueError:
             continue
         assert kind.parse(str(parsed)) == parsed
+
+
+@pytest.mark.parametrize(
+    ("given", "ports"),
+    [("443,9443", (443, 9443)), (443, (443,)), ([80, "80", 81], (80, 81)), ("", ()), (" 1 , 65535", (1, 65535))],
+)
+def test_ways_to_write_ports(given: object, ports: tuple[int, ...]) -> None:
+    assert Settings(tcp_ports=given).tcp_ports == ports
+
+
+@pytest.mark.parametrize("given", ["0", "65536", "443;80", "1,2,3,4,5", "https", -1])
+def test_other_ports_are_refused(given: object) -> None:
+    with pytest.raises(ConfigError, match=r"'tcp_ports': must be comma list of up to 4 ports"):
+        Settings(tcp_ports=given)
+
+
+@pytest.mark.parametrize(
+    ("configured", "port", "ports"), [((), 9443, (443, 9443)), ((), 4433, (4433,)), ((80, 81), 9443, (80, 81))]
+)
+def test_tunnels_are_taken_at_the_number_of_the_udp_port(
+    configured: tuple[int, ...], port: int, ports: tuple[int, ...]
+) -> None:
+    assert tunnel_ports(configured, port) == ports

@@ -7,11 +7,12 @@ from itertools import count
 import pytest
 
 from macula.core.address import Address
-from macula.core.commands import RequestRaw, SendRaw
+from macula.core.commands import Reach, RequestRaw, SendRaw
 from macula.core.effects import Completed, Dial
 from macula.core.events import UNREACHABLE
 from macula.core.lanes import Lane
-from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
+from macula.core.peer_record import RelayPlace
+from macula.core.requests import Hold, PeerDown, ReachVia, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.engine.connector import MAX_OPEN, Connector
 from macula.engine.notices import AddressFailed, AddressUp
@@ -44,6 +45,12 @@ class Commands:
 
     def send(self, id_: int, message: Message, target: NodeId | Address | None = None) -> list[Action]:
         return self.connector.start(id_, SendRaw(target or node(1), message, 2.0), self.table.peers, 0.0)
+
+    def notice(self, notice: AddressUp | AddressFailed) -> list[Action]:
+        return self.connector.notice(notice, self.table.peers)
+
+    def reach(self, id_: int, reach: Reach) -> list[Action]:
+        return self.connector.start(id_, SendRaw(node(1), Ping(7), 3.0, reach), self.table.peers, 0.0)
 
     def tick(self, now: float) -> list[Action]:
         return self.connector.tick(now, self.table.peers)
@@ -112,7 +119,7 @@ def test_an_address_is_dialed_and_who_answers_is_asked() -> None:
     (dial,) = commands.request(5, Ping(7), address(1))
     assert isinstance(dial, Dial)
     assert (dial.addresses, dial.expected, dial.timeout) == ((address(1),), None, 2.0)
-    assert commands.connector.notice(AddressUp(dial.dial, node(1))) == [
+    assert commands.notice(AddressUp(dial.dial, node(1))) == [
         Hold(node(1)),
         SendTo(node(1), Lane.CONTROL, Ping(7), 1),
     ]
@@ -123,7 +130,7 @@ def test_an_address_that_nobody_answers() -> None:
     commands = Commands()
     (dial,) = commands.request(5, Ping(7), address(1))
     assert isinstance(dial, Dial)
-    error = error_of(commands.connector.notice(AddressFailed(dial.dial, UNREACHABLE, "no answer in 2 s")))
+    error = error_of(commands.notice(AddressFailed(dial.dial, UNREACHABLE, "no answer in 2 s")))
     assert isinstance(error, PeerUnreachable)
     assert error.attempts == ("no answer in 2 s",)
     assert "10.0.0.1:9443" in str(error)
@@ -155,7 +162,7 @@ def test_an_address_that_comes_up_too_late_is_ignored() -> None:
     (dial,) = commands.request(5, Ping(7), address(1))
     assert isinstance(dial, Dial)
     assert isinstance(error_of(commands.tick(2.0)), PeerUnreachable)
-    assert commands.connector.notice(AddressUp(dial.dial, node(1))) == []
+    assert commands.notice(AddressUp(dial.dial, node(1))) == []
 
 
 @pytest.mark.parametrize(
@@ -218,3 +225,45 @@ def test_at_most_1024_at_a_time() -> None:
         commands.request(MAX_OPEN, Ping(MAX_OPEN))
     commands.answer(Pong(0))
     commands.request(MAX_OPEN, Ping(MAX_OPEN))
+
+
+def test_a_message_goes_to_the_endpoint_then_through_the_relay_that_its_sender_names() -> None:
+    commands = Commands()
+    (first,) = commands.reach(5, Reach(address(1), address(9)))
+    assert isinstance(first, Dial) and (first.addresses, first.expected, first.timeout) == ((address(1),), node(1), 1.0)
+    (second,) = commands.notice(AddressFailed(first.dial, UNREACHABLE, "no answer"))
+    assert isinstance(second, Dial) and (second.addresses, second.expected) == ((address(9),), None)
+    (send,) = commands.notice(AddressUp(second.dial, node(9)))
+    assert isinstance(send, SendTo) and (send.peer, send.message) == (node(1), Ping(7))
+    (via,) = commands.table.peers.send(send, 0.0)
+    assert isinstance(via, ReachVia) and via.relays == (RelayPlace(node(9), address(9)),)
+
+
+def test_an_endpoint_that_answers_needs_no_relay() -> None:
+    commands = Commands()
+    (dial,) = commands.reach(5, Reach(address(1), address(9)))
+    assert isinstance(dial, Dial)
+    commands.table.up(1, dial=dial.dial)
+    assert commands.notice(AddressUp(dial.dial, node(1))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+
+
+def test_a_relay_that_does_not_answer_leaves_the_peers_own_record() -> None:
+    commands = Commands()
+    (dial,) = commands.reach(5, Reach(relay=address(9)))
+    assert isinstance(dial, Dial)
+    (send,) = commands.notice(AddressFailed(dial.dial, UNREACHABLE, "no answer"))
+    assert isinstance(send, SendTo)
+
+
+def test_a_connected_peer_is_sent_to_at_once() -> None:
+    commands = Commands()
+    commands.table.up(1)
+    assert commands.reach(5, Reach(address(1), address(9))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+
+
+def test_a_command_that_timed_out_asks_nobody_any_more() -> None:
+    commands = Commands()
+    (dial,) = commands.reach(5, Reach(address(1), address(9)))
+    assert isinstance(dial, Dial)
+    assert isinstance(error_of(commands.tick(3.0)), PeerUnreachable)
+    assert commands.notice(AddressFailed(dial.dial, UNREACHABLE, "no answer")) == []

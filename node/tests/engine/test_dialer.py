@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 from macula.core.effects import Dial, Trace
 from macula.core.events import UNREACHABLE, DialFailed
-from macula.core.requests import FindPeer, Route, SendFailed, SendTo
+from macula.core.mode import PathPolicy
+from macula.core.peer_record import PeerInfo, RelayPlace
+from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
 from macula.wire import codes
 
-from .playbook import WALL, address, dht_send, node, peer_info, send
+from .playbook import WALL, address, dht_send, node, peer_info, send, story
 
 
 def make(**pool: object) -> Dialer:
@@ -120,7 +123,71 @@ def test_a_peer_that_says_it_cannot_be_reached_is_never_dialed() -> None:
     dialer = make()
     hidden = peer_info(1, reachable=False)
     dialer.learn(hidden)
-    assert dialer.send(send(1, 1), 0.0) == [Route(hidden, send(1, 1).message, 1)]
+    assert dialer.send(send(1, 1), 0.0) == [FindPeer(1000, node(1))], "a newer record may name relays"
+    assert dialer.found(1000, hidden, 0.1) == [Route(hidden, send(1, 1).message, 1)]
+    assert dialer.send(send(1, 2), 0.2) == [Route(hidden, send(1, 2).message, 2)]
+
+
+PLACES = (RelayPlace(node(8), address(8)), RelayPlace(node(9), address(9)))
+
+
+def behind(*places: RelayPlace, seq: int = 1) -> PeerInfo:
+    """A record of node 1 that names relays."""
+    return replace(peer_info(1, reachable=False), relays=places, record=replace(peer_info(1).record, seq=seq))
+
+
+def test_a_peer_behind_relays_is_dialed_through_those_where_there_is_a_session() -> None:
+    dialer = make()
+    dialer.learn(behind(*PLACES))
+    assert dialer.send(send(1, 1), 0.0) == [ReachVia(1000, node(1), PLACES)]
+    assert dialer.send(send(1, 2), 0.1) == [], "single flight"
+    assert dialer.relays_ready(RelaysReady(1000, (node(8),)), 0.2) == [Dial(1001, (), node(1), 3.0, (node(8),))]
+    assert dialer.relays_ready(RelaysReady(1000, (node(8),)), 0.3) == [], "an answer that comes twice"
+    dialer.answered(1001)
+    assert [request.token for request in dialer.connected(node(1))] == [1, 2]
+
+
+def test_without_a_session_a_newer_record_is_sought_and_then_an_envelope_sent() -> None:
+    dialer = make()
+    dialer.learn(behind(PLACES[0]))
+    dialer.send(send(1, 1), 0.0)
+    assert dialer.relays_ready(RelaysReady(1000, ()), 2.0) == [FindPeer(1001, node(1))]
+    newer = behind(PLACES[1], seq=2)
+    dialer.learn(newer)
+    assert dialer.found(1001, newer, 2.1) == [ReachVia(1002, node(1), PLACES[1:])]
+    assert dialer.relays_ready(RelaysReady(1002, (node(9),)), 2.2) == [Dial(1003, (), node(1), 3.0, (node(9),))]
+    failed = DialFailed(1003, UNREACHABLE, "no answer")
+    assert dialer.dial_failed(failed, 5.2) == [Route(newer, send(1, 1).message, 1)]
+
+
+def test_a_message_of_the_dht_starts_no_search_for_a_newer_record() -> None:
+    dialer = make()
+    dialer.learn(peer_info(1, reachable=False))
+    (failed,) = dialer.send(dht_send(1, 1), 0.0)
+    assert isinstance(failed, SendFailed)
+
+
+def test_new_relays_end_the_wait_after_a_failure() -> None:
+    dialer = make()
+    dialer.learn(behind())
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.learn(behind(*PLACES, seq=2))
+    assert dialer.send(send(1, 2), 0.1) == [ReachVia(1000, node(1), PLACES)]
+
+
+def test_who_never_relays_sends_no_envelope_but_the_answer_to_one() -> None:
+    dialer = Dialer(PoolSettings(), count(1000), PathPolicy.NEVER_RELAY)
+    dialer.learn(behind(*PLACES))
+    assert dialer.send(send(1, 1), 0.0) == [FindPeer(1000, node(1))]
+    (failed,) = dialer.found(1000, None, 0.1)
+    assert isinstance(failed, SendFailed)
+    assert story([*dialer.send(replace(send(1, 2), routed=True), 0.2)]) == ["Route"]
+
+
+def test_an_address_that_somebody_names_is_tried_while_there_is_no_record() -> None:
+    dialer = make()
+    dialer.hint(LearnAddress(node(1), address(7)))
+    assert dialer.send(dht_send(1, 1), 0.0) == [Dial(1000, (address(7),), node(1), 3.0)]
 
 
 def test_after_a_failure_no_dial_for_five_seconds() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from macula.core.mode import Mode
+from macula.core.address import Address
+from macula.core.mode import Mode, PathPolicy
+from macula.core.peer_record import MAX_ADDRESSES, RelayPlace
+from macula.core.record import MAX_RECORD
 from macula.engine.self_record import SelfRecord
 from macula.engine.settings import EngineSettings
 
@@ -45,3 +48,29 @@ def test_the_sequence_grows_even_within_a_millisecond_or_when_the_clock_is_set_b
     first = own.set_addresses((address(0),), 0.0, WALL).info.record.seq
     assert own.set_addresses((address(1),), 0.0, WALL).info.record.seq == first + 1
     assert own.set_addresses((address(2),), 1.0, WALL - 1000).info.record.seq == first + 2
+
+
+def test_new_relays_make_a_newer_record() -> None:
+    own = SelfRecord(identity(0), EngineSettings(Mode.EDGE, "hidden", REALM, reachable=False))
+    first = own.set_addresses((address(0),), 0.0, WALL).info
+    place = RelayPlace(node(9), address(9))
+    second = own.set_relays((place,), 0.0, WALL).info
+    assert second.relays == (place,) and second.record.seq > first.record.seq
+    assert own.next_deadline() == 150.0
+
+
+def test_a_record_that_would_be_too_large_leaves_addresses_out() -> None:
+    name = ".".join(["x" * 50] * 5)
+    own = SelfRecord(identity(0), EngineSettings(Mode.EDGE, name, name, reachable=False))
+    far = "2001:db8:1234:5678:9abc:def0:1234:"
+    own.set_addresses(tuple(Address(f"{far}{number + 4096:x}", 65535) for number in range(MAX_ADDRESSES)), 0.0, WALL)
+    places = tuple(RelayPlace(node(number), Address(f"{far}{number + 4096:x}", 65535)) for number in (8, 9))
+    info = own.set_relays(places, 0.0, WALL).info
+    assert info.relays == places and 0 < len(info.addresses) < MAX_ADDRESSES
+    assert len(info.record.encoded) <= MAX_RECORD
+
+
+def test_who_is_reached_by_relay_only_tells_no_address() -> None:
+    own = SelfRecord(identity(0), EngineSettings(Mode.EDGE, "shy", REALM, path_policy=PathPolicy.RELAY_ONLY))
+    info = own.set_addresses((address(0),), 0.0, WALL).info
+    assert not info.addresses and not info.reachable

@@ -129,7 +129,7 @@ async def test_calls_that_are_cancelled_at_once_hold_no_handlers(stage: Scene) -
 
 
 async def test_two_hundred_connections_leave_nothing_behind(stage: Scene) -> None:
-    stage.endpoint._ids._linger_time = 0.05
+    stage.endpoint._connections._ids._linger_time = 0.05
     ids = stage.endpoint.connection_ids
     descriptors, tasks = open_descriptors(), len(asyncio.all_tasks())
     for number in range(200):
@@ -140,14 +140,15 @@ async def test_two_hundred_connections_leave_nothing_behind(stage: Scene) -> Non
     await eventually(stage, lambda: open_descriptors() == descriptors and len(asyncio.all_tasks()) == tasks)
     peers = stage.victim._driver.engine._peers
     assert list(peers._peers) == [stage.good.node_id]
-    assert not stage.endpoint._half_open and len(stage.endpoint._timers._due) == 1
+    connections = stage.endpoint._connections
+    assert not connections.half_open and len(connections._timers._due) == 1
 
 
 def held(stage: Scene) -> int:
     """Bytes that the victim keeps for peers that have not acknowledged or taken them."""
     total = sum(
         connection._quic.buffered(outbound.stream_id)
-        for connection in stage.endpoint._connections.values()
+        for connection in stage.endpoint._connections
         for outbound in connection._outbound.values()
     )
     peers = stage.victim._driver.engine._peers._peers.values()

@@ -11,6 +11,7 @@ from macula.core.address import Address
 from macula.core.events import Tick
 from macula.core.lanes import Lane
 from macula.core.record import Kind, sign_record
+from macula.engine.peers import MAX_EARLY
 from macula.errors import CallError
 from macula.identity import Identity
 from macula.wire import Message, encode
@@ -32,9 +33,13 @@ BEFORE_HELLO: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", BEFORE_HELLO)
-@pytest.mark.parametrize("lane", Lane)
-async def test_nothing_comes_before_hello(stage: Scene, name: str, lane: Lane) -> None:
-    await refused_thrice(stage, lambda who: BEFORE_HELLO[name], "unexpected", lane)
+async def test_nothing_comes_before_hello(stage: Scene, name: str) -> None:
+    await refused_thrice(stage, lambda who: BEFORE_HELLO[name], "unexpected", Lane.CONTROL)
+
+
+@pytest.mark.parametrize("lane", [Lane.RPC, Lane.PUBSUB])
+async def test_what_overtakes_a_hello_on_another_lane_is_bounded(stage: Scene, lane: Lane) -> None:
+    await refused_thrice(stage, lambda who: BEFORE_HELLO["a call"] * (MAX_EARLY + 1), "unexpected", lane)
 
 
 HELLOS: dict[str, tuple[Callable[[Identity], Message], str]] = {

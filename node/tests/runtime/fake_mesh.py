@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
+from macula.core.address import Address
+from macula.core.route import Relayed
 from macula.errors import ArgumentError, MeshError, NotFound, RemoteError
 from macula.identity import Did, Identity, NodeId
+from macula.nat.actions import Ended
+from macula.nat.candidates import Candidate, CandidateKind
+from macula.nat.decisions import DecisionLog, Verdict
+from macula.nat.explanation import Explanation
+from macula.nat.facts import Facts
+from macula.nat.info import NatInfo, NatType
+from macula.nat.offer import Side
+from macula.nat.profile import Filtering, Mapping, Ports
+from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import CallContext, CallReport, Handler, MeshEvent, PublishReport
+from macula.runtime.why_report import why_fields
 from macula.wire.values import Value
 
 OWN = Identity.from_random(random.Random(1)).node_id
@@ -71,8 +84,11 @@ class FakeMesh:
             "ready": self.ready,
             "listen": "0.0.0.0:9443",
             "addresses": ["172.21.0.31:9443"],
+            "nat": "port_restricted, seen at 198.51.100.7:9443",
             "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
             "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75},
+            "relays": [],
+            "relaying": {"sessions": 2, "datagrams": 40, "bytes": 20_000, "dropped": {"over rate": 3}},
             "peers": await self.peers(),
             "procedures": list(self.procedures),
             "subscriptions": [],
@@ -87,6 +103,8 @@ class FakeMesh:
                 "mode": "bootstrap",
                 "address": "172.21.0.10:9443",
                 "path": "direct",
+                "relay": None,
+                "carrier": "udp",
                 "rtt_ms": 0.4,
                 "hops": None,
                 "inbound": False,
@@ -95,6 +113,25 @@ class FakeMesh:
                 "bytes_received": 999,
             }
         ]
+
+    async def nat_info(self, *, refresh: bool = False) -> dict[str, Any]:
+        self.asked.append(("nat", refresh))
+        seen = Address("198.51.100.7", 9443)
+        kind = (Mapping.ADDRESS_AND_PORT_DEPENDENT, Filtering.ADDRESS_AND_PORT_DEPENDENT, Ports.SEQUENTIAL)
+        found = NatInfo(NatType.SYMMETRIC, seen, True, *kind, hairpin=False, delta=2, lifetime=(20.0, 30.0), at=5.0)
+        return nat_fields(replace(found, observers=(Address("172.21.0.10", 9443),)), 7.5)
+
+    async def why(self, peer: str) -> dict[str, Any]:
+        self.asked.append(("why", peer))
+        facts = Facts(Mapping.ADDRESS_AND_PORT_DEPENDENT, Filtering.ADDRESS_AND_PORT_DEPENDENT, Ports.RANDOM)
+        seen = Candidate(CandidateKind.REFLEXIVE, Address("198.51.100.7", 9443))
+        side = Side(facts, (seen,))
+        log = DecisionLog()
+        log.add(1.0, Verdict.FAILED, None, "both NATs take new ports")
+        log.add(2.0, Verdict.FAILED, None, "both NATs take new ports")
+        last = Ended(False, 1, 12, 0, "both NATs take new ports")
+        told = Explanation(OTHER, Relayed(OWN, OTHER), (), "resting", side, side, last, log.decisions)
+        return {"name": "edge2", **why_fields(OTHER, told, 3.0)}
 
     async def report_call(
         self,

@@ -244,7 +244,7 @@ def test_a_stop_ends_at_its_deadline_although_nobody_answers() -> None:
 
 
 def test_nodes_that_nobody_can_reach_call_each_other_through_a_forwarder() -> None:
-    mesh = Mesh(17, edges=0)
+    mesh = Mesh(17, edges=0, relay=None)
     hidden = mesh.add(Mode.EDGE, "hidden", reachable=False)
     caller = mesh.add(Mode.EDGE, "caller", reachable=False)
     mesh.join()
@@ -260,7 +260,7 @@ def test_nodes_that_nobody_can_reach_call_each_other_through_a_forwarder() -> No
 
 
 def test_the_largest_value_goes_there_and_back_through_a_forwarder() -> None:
-    mesh = Mesh(20, edges=0)
+    mesh = Mesh(20, edges=0, relay=None)
     hidden = mesh.add(Mode.EDGE, "hidden", reachable=False)
     caller = mesh.add(Mode.EDGE, "caller", reachable=False)
     mesh.join()
@@ -274,7 +274,7 @@ def test_the_largest_value_goes_there_and_back_through_a_forwarder() -> None:
 
 
 def test_events_reach_a_node_that_nobody_can_reach() -> None:
-    mesh = Mesh(18, edges=0)
+    mesh = Mesh(18, edges=0, relay=None)
     hidden = mesh.add(Mode.EDGE, "hidden", reachable=False)
     publisher = mesh.add(Mode.EDGE, "publisher", reachable=False)
     mesh.join()

@@ -10,6 +10,7 @@ from macula.identity import NodeId
 from macula.wire.messages import (
     Call,
     Cancel,
+    Candidates,
     Disconnect,
     FindNode,
     FindNodeReply,
@@ -17,16 +18,23 @@ from macula.wire.messages import (
     FindValueReply,
     Hello,
     Message,
+    ObserverAsk,
+    ObserverTold,
     Ping,
     Pong,
     Publish,
     PublishAck,
     PubsubRoute,
+    RelayDrain,
+    RelayGrant,
+    RelayRefuse,
+    RelayReserve,
     Reply,
     RouteError,
     RpcRoute,
     Store,
     StoreReply,
+    Sync,
 )
 
 ID = bytes(range(16))
@@ -179,6 +187,79 @@ VECTORS: tuple[tuple[Message, str], ...] = (
         """
         02 45 00 00 00000024
         82a772657175657374ce00011170a7726573756c747392a673746f726564a57374616c65
+        """,
+    ),
+    (
+        Candidates(
+            3,
+            bytes(range(8)),
+            KEY,
+            "apdm",
+            "apdf",
+            "sequential",
+            1,
+            40001,
+            False,
+            True,
+            12,
+            (b"\x02\x9c\x41\xcb\x00\x71\x01",),
+        ),
+        """
+        02 58 00 00 000000ae
+        8ca5726f756e6403a87265636569766572c4080001020304050607a36b6579c4204b4b4b4b4b4b4b4b4b4b4b4b4b4b4b
+        4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4ba76d617070696e67a46170646da966696c746572696e67a461706466a5706f
+        727473aa73657175656e7469616ca564656c746101a96c6173745f706f7274cd9c41a766726167696c65c2a3756470c3
+        a768656c645f6d730caa63616e6469646174657391c407029c41cb007101
+        """,
+    ),
+    (
+        Sync(3, 1),
+        """
+        02 59 00 00 0000000f
+        82a5726f756e6403a5706861736501
+        """,
+    ),
+    (
+        ObserverAsk(70000, b"abcdefghijkl", 40000),
+        """
+        02 5a 00 00 00000030
+        83a772657175657374ce00011170ab7472616e73616374696f6ec40c6162636465666768696a6b6ca4706f7274cd9c40
+        """,
+    ),
+    (
+        ObserverTold(70000, 9444, True, (b"\x01",)),
+        """
+        02 5b 00 00 00000030
+        84a772657175657374ce00011170aa6f746865725f706f7274cd24e4a473656e74c3a96f627365727665727391c40101
+        """,
+    ),
+    (
+        RelayReserve(7, b"session!"),
+        """
+        02 5c 00 00 0000001c
+        82a77265717565737407a773657373696f6ec40873657373696f6e21
+        """,
+    ),
+    (
+        RelayGrant(7, b"session!", KEY, 120, 8388608),
+        """
+        02 5d 00 00 00000056
+        85a77265717565737407a773657373696f6ec40873657373696f6e21a36b6579c4204b4b4b4b4b4b4b4b4b4b4b4b4b4b
+        4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4ba86c69666574696d6578a472617465ce00800000
+        """,
+    ),
+    (
+        RelayRefuse(7, "quota", "no more sessions"),
+        """
+        02 5e 00 00 0000002d
+        83a77265717565737407a4636f6465a571756f7461a6726561736f6eb06e6f206d6f72652073657373696f6e73
+        """,
+    ),
+    (
+        RelayDrain(1),
+        """
+        02 5f 00 00 0000000a
+        81a77365636f6e647301
         """,
     ),
 )

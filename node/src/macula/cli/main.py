@@ -9,7 +9,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-COMMANDS = ("node", "status", "peers", "call", "serve", "publish", "subscribe", "dht", "id", "pins", "settings")
+COMMANDS = (
+    "node",
+    "status",
+    "peers",
+    "nat",
+    "why",
+    "call",
+    "serve",
+    "publish",
+    "subscribe",
+    "dht",
+    "id",
+    "pins",
+    "settings",
+)
 
 
 class _LazyGroup(TyperGroup):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import typer
 
 from macula.cli.options import AsJson, ControlSocket
@@ -28,6 +31,9 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
             "id": state["node_id"],
             "realms": ", ".join(state["realms"]),
             "listens on": f"{state['listen']}/udp, reached at {', '.join(state['addresses']) or 'no address'}",
+            "NAT": state["nat"] or "not known yet",
+            "relays": _relays(state["relays"]),
+            "relays for": _relaying(state["relaying"]),
             "up for": tables.duration(state["uptime_s"]),
             "version": f"{state['version']} {state['commit'] or ''}".strip(),
             "DHT": f"{dht['nodes']} nodes in {dht['buckets']} buckets, {dht['stored_keys']} keys stored here",
@@ -37,3 +43,17 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
         }
     )
     return tables.show_peers(state["peers"])
+
+
+def _relays(relays: Sequence[Mapping[str, str]]) -> str:
+    """Through whom others reach this node."""
+    return ", ".join(relay["name"] or relay["short_id"] for relay in relays) or "not needed, or none"
+
+
+def _relaying(counts: Mapping[str, Any]) -> str:
+    """What the node does as a relay."""
+    from macula.cli import tables
+
+    dropped = sum(counts["dropped"].values())
+    forwarded = f"{tables.size(counts['bytes'])} in {counts['datagrams']} datagrams"
+    return f"{counts['sessions']} nodes, {forwarded}, {dropped} dropped"

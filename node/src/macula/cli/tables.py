@@ -13,7 +13,7 @@ from rich.text import Text
 WIDE = 120
 """Columns of a terminal from which on everything is shown."""
 
-_FOLDING = frozenset({"peer", "name", "address", "value", "default"})
+_FOLDING = frozenset({"peer", "name", "address", "path", "value", "default"})
 """Columns whose cells may go on in the next line; ids, times and the like are useless in pieces."""
 
 
@@ -55,7 +55,12 @@ def show_peers(peers: Iterable[Mapping[str, Any]]) -> None:
 
 def _peer_row(peer: Mapping[str, Any], wide: bool) -> tuple[object, ...]:
     rtt = "" if peer["rtt_ms"] is None else f"{peer['rtt_ms']:.1f} ms"
-    row = (peer["name"], peer["mode"], peer["short_id"], peer["address"], peer["path"], rtt, peer["hops"])
+    path = peer["path"]
+    if relay := peer["relay"]:
+        path += f" via {relay['name'] or relay['short_id']}"
+    if peer["carrier"] == "tcp":
+        path += ", tcp"
+    row = (peer["name"], peer["mode"], peer["short_id"], peer["address"], path, rtt, peer["hops"])
     if not wide:
         return row
     dialer = "it" if peer["inbound"] else "us"

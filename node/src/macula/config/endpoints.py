@@ -9,27 +9,36 @@ import re
 from typing import NamedTuple, Self
 
 DEFAULT_PORT = 9443
+WEB_PORT = 443
+"""The TCP port that nearly every network lets out."""
+_TUNNEL_PREFIX = "wss://"
 _NODE_ID_LENGTH = 52
 _DNS_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?\Z")
 
 
 class BootstrapPeer(NamedTuple):
-    """A way into the mesh: an IP literal or DNS name, a UDP port, and, if known, the id of who must answer."""
+    """A way into the mesh: an IP literal or DNS name, a UDP port (that of TCP for a tunnel), and, if known, the id of
+    who must answer."""
 
     host: str
     port: int
     node_id: str | None
+    tunnel: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`host:port`, `https://host:port` or `<node id>@host:port`; without a port it is 9443. Raises ValueError."""
+        """`host:port` or `https://host:port`, without a port 9443; or `wss://host:port`, without a port 443; each may
+        stand after `<node id>@`. Raises ValueError."""
         node_id, at, place = text.strip().rpartition("@")
-        place = place.removeprefix("https://").rstrip("/")
+        tunnel = place.startswith(_TUNNEL_PREFIX)
+        place = place.removeprefix(_TUNNEL_PREFIX if tunnel else "https://").rstrip("/")
         host, port = _split(place, text)
-        return cls(_host(host, text), DEFAULT_PORT if port is None else port, _node_id(node_id, text) if at else None)
+        if port is None:
+            port = WEB_PORT if tunnel else DEFAULT_PORT
+        return cls(_host(host, text), port, _node_id(node_id, text) if at else None, tunnel)
 
     def __str__(self) -> str:
-        place = f"{_bracketed(self.host)}:{self.port}"
+        place = f"{_TUNNEL_PREFIX if self.tunnel else ''}{_bracketed(self.host)}:{self.port}"
         return place if self.node_id is None else f"{self.node_id}@{place}"
 
 
@@ -47,6 +56,12 @@ class AdvertisedAddress(NamedTuple):
 
     def __str__(self) -> str:
         return self.host if self.port is None else f"{_bracketed(self.host)}:{self.port}"
+
+
+def tunnel_ports(configured: tuple[int, ...], port: int) -> tuple[int, ...]:
+    """The TCP ports at which a node with this UDP port takes tunnels: the configured ones, else the same number, and
+    the web's for a node at the usual port."""
+    return configured or ((WEB_PORT, port) if port == DEFAULT_PORT else (port,))
 
 
 def _split(place: str, text: str) -> tuple[str, int | None]:

@@ -27,6 +27,7 @@ from macula.config.types import (
     OptionalPath,
     PeerList,
     Port,
+    PortList,
     Seconds,
     control_socket_in,
     data_dir_of,
@@ -43,11 +44,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
 
     mode: Annotated[
-        Literal["bootstrap", "gateway", "edge"],
+        Literal["bootstrap", "gateway", "relay", "edge"],
         BeforeValidator(lower),
         Field(
             description="What the node is for: bootstrap has a known address and is where others enter; gateway is "
-            "public; both serve every realm and forward routed envelopes; edge runs the services of one realm."
+            "public; relay is public, too, and there to relay; these three serve every realm, relay for nodes that "
+            "cannot be reached and forward routed envelopes; edge runs the services of one realm."
         ),
     ] = "edge"
     name: Annotated[
@@ -69,6 +71,39 @@ class Settings(BaseSettings):
         About(env=("MACULA_QUIC_PORT", "P2P_LISTEN_PORT")),
         Field(description="The UDP port to listen and dial on; 0 takes a free one."),
     ] = DEFAULT_PORT
+    tcp: Annotated[
+        bool,
+        Field(
+            description="Whether to go over TLS on TCP (WebSocket) to who does not answer by UDP within 0.3 s, and, as "
+            "a bootstrap, gateway or relay, to let others come that way."
+        ),
+    ] = True
+    tcp_ports: Annotated[
+        PortList,
+        About(default="the UDP port's number, and 443 if that is 9443"),
+        Field(
+            description="The TCP ports at which a bootstrap, gateway or relay takes those, and at which a configured "
+            "one is sought. One that cannot be had (443 may need a privilege) is left out with a warning."
+        ),
+    ] = ()
+    stun_port: Annotated[
+        int | None,
+        About(accepts="0 to 65535", default="the one after port"),
+        Field(
+            ge=0,
+            le=65535,
+            description="A second UDP port, on which a bootstrap, gateway or relay answers STUN beside its own, so "
+            "that nodes behind NATs learn what these let in; 0 is none. The node runs without it where it is taken.",
+        ),
+    ] = None
+    stun_host: Annotated[
+        IpAddress | None,
+        About(accepts="an IP address", default="none"),
+        Field(
+            description="A second local address from which a bootstrap, gateway or relay answers STUN; other programs "
+            "can then ask it all that RFC 5780 knows. host must name the first one."
+        ),
+    ] = None
     advertise: Annotated[
         AddressList,
         About(
@@ -99,7 +134,10 @@ class Settings(BaseSettings):
     relays: Annotated[
         PeerList,
         About(env=("MACULA_RELAYS", "P2P_RELAY_SERVERS")),
-        Field(description="Relay servers; in this version each is one more node through which to enter the mesh."),
+        Field(
+            description="Relay servers: each is one more node through which to enter the mesh, and so one whose relay "
+            "is at hand. A node that cannot be reached uses the two nearest of all that it is connected to."
+        ),
     ] = ()
     data_dir: Annotated[
         Path,
@@ -172,6 +210,28 @@ class Settings(BaseSettings):
         About(unit="s"),
         Field(ge=10, le=86400, description="How long a record of this node lives; it is renewed at half of that."),
     ] = 300
+    path_policy: Annotated[
+        Literal["auto", "never-relay", "relay-only"],
+        BeforeValidator(lower),
+        Field(
+            description="How this node is connected to others: auto is through relays where it must and directly where "
+            "it can; never-relay is directly or not at all; relay-only tells nobody an address of this node, so that "
+            "others come through relays, and looks for no better path (it dials nodes that can be reached itself)."
+        ),
+    ] = "auto"
+    relay_clients: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Most nodes for which a bootstrap, gateway or relay relays at a time; 0 turns that off.",
+        ),
+    ] = 2048
+    relay_rate: Annotated[
+        int,
+        About(unit="bytes/s"),
+        Field(ge=1000, le=10**12, description="What each of them may send through this node; more is dropped."),
+    ] = 8 << 20
     max_hops: Annotated[int, Field(ge=1, le=63, description="Most nodes that forward a routed envelope.")] = 10
     call_timeout: Annotated[
         Seconds, Field(ge=0.001, le=3600, description="The deadline of a call that names none.")

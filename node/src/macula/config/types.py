@@ -13,6 +13,7 @@ from macula.config.endpoints import AdvertisedAddress, BootstrapPeer
 from macula.config.paths import CONTROL_SOCKET, default_data_dir
 
 _NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,15}$"
+_MAX_PORTS = 4
 NAME_FORM = "1 to 16 dot-separated segments of A-Z a-z 0-9 _ -, at most 255 characters"
 
 
@@ -32,6 +33,13 @@ def _addresses(value: Any) -> tuple[AdvertisedAddress, ...]:
     return tuple(
         item if isinstance(item, AdvertisedAddress) else AdvertisedAddress.parse(str(item)) for item in _items(value)
     )
+
+
+def _ports(value: Any) -> tuple[int, ...]:
+    ports = tuple(int(item) for item in ([value] if isinstance(value, int) else _items(value)))
+    if len(ports) > _MAX_PORTS or not all(1 <= port <= 65535 for port in ports):
+        raise ValueError(f"at most {_MAX_PORTS} ports of 1 to 65535")
+    return tuple(dict.fromkeys(ports))
 
 
 def _ip(value: str) -> str:
@@ -66,8 +74,11 @@ IpAddress = Annotated[str, AfterValidator(_ip), About(accepts="an IP address")]
 AddressList = Annotated[
     tuple[AdvertisedAddress, ...], BeforeValidator(_addresses), About(accepts="comma list of HOST or HOST:PORT")
 ]
+PortList = Annotated[tuple[int, ...], BeforeValidator(_ports), About(accepts="comma list of up to 4 ports")]
 PeerList = Annotated[
     tuple[BootstrapPeer, ...],
     BeforeValidator(_peers),
-    About(accepts="comma list of HOST:PORT, https://HOST:PORT or NODE_ID@HOST:PORT", default="none"),
+    About(
+        accepts="comma list of HOST:PORT, https://HOST:PORT, wss://HOST:PORT or NODE_ID@ one of these", default="none"
+    ),
 ]

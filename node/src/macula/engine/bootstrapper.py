@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from macula.core.effects import Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
@@ -54,7 +54,8 @@ class Bootstrapper:
         for index in self._timers.pop_due(now):
             entry = self._entries[index]
             entry.attempts += 1
-            entry.dial, dial = peers.dial_address(entry.bootstrap.address, entry.bootstrap.expected, self._timeout)
+            known = entry.bootstrap
+            entry.dial, dial = peers.dial_address(known.address, known.expected, self._timeout, known.tunnels)
             actions.append(dial)
         return actions
 
@@ -91,7 +92,7 @@ class Bootstrapper:
         entry.peer = peer
         actions: list[Action] = [Hold(peer), self._trace("bootstrap.joined", entry, peer=peer.short)]
         if entry.bootstrap.expected is None:
-            entry.bootstrap = Bootstrap(entry.bootstrap.address, peer, pinned=True)
+            entry.bootstrap = replace(entry.bootstrap, expected=peer, pinned=True)
             actions.append(Pin(entry.bootstrap.address, peer))
         return actions
 

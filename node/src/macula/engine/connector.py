@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from macula.core.commands import RequestRaw, SendRaw
+from macula.core.address import Address
+from macula.core.commands import Reach, RequestRaw, SendRaw
 from macula.core.effects import Completed
 from macula.core.lanes import Lane
+from macula.core.peer_record import RelayPlace
 from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
@@ -59,6 +61,8 @@ class _Open:
     command: SendRaw | RequestRaw
     peer: NodeId | None = None
     answer: _Answer | None = None
+    detours: list[tuple[Address, bool]] = field(default_factory=list)
+    """Addresses to try before the node's record is asked, and whether each is a relay's."""
 
 
 class Connector:
@@ -84,17 +88,24 @@ class Connector:
         entry = self._open[id_] = _Open(command)
         self._timers.set(id_, now + command.timeout)
         if isinstance(command.target, NodeId):
-            return self._send(id_, entry, command.target)
+            if isinstance(command, SendRaw) and not peers.is_up(command.target):
+                entry.detours = _detours(command.reach)
+            return self._next(id_, entry, command.target, peers)
         dial, effect = peers.dial_address(command.target, None, command.timeout)
         self._by_dial[dial] = id_
         return [effect]
 
-    def notice(self, notice: AddressUp | AddressFailed) -> list[Action]:
+    def notice(self, notice: AddressUp | AddressFailed, peers: PeerTable) -> list[Action]:
         """An address was connected to, or not; those of others are ignored."""
         id_ = self._by_dial.pop(notice.dial, None)
         entry = self._open.get(id_) if id_ is not None else None
         if id_ is None or entry is None:
             return []
+        if isinstance(entry.command.target, NodeId):
+            at, is_relay = entry.detours.pop(0)
+            if isinstance(notice, AddressUp) and is_relay:
+                peers.prefer_relay(entry.command.target, RelayPlace(notice.peer, at))
+            return self._next(id_, entry, entry.command.target, peers)
         if isinstance(notice, AddressUp):
             return self._send(id_, entry, notice.peer)
         return self._finish(id_, error=PeerUnreachable(str(entry.command.target), (notice.reason,)))
@@ -142,6 +153,14 @@ class Connector:
             return []
         sent = [id_ for id_, (peer, lane) in self._sending.items() if peers.is_clear(peer, lane)]
         return [action for id_ in sent for action in self._finish(id_)]
+
+    def _next(self, id_: int, entry: _Open, target: NodeId, peers: PeerTable) -> list[Action]:
+        if not entry.detours or peers.is_up(target):
+            return self._send(id_, entry, target)
+        address, is_relay = entry.detours[0]
+        dial, effect = peers.dial_address(address, None if is_relay else target, entry.command.timeout / 3)
+        self._by_dial[dial] = id_
+        return [effect]
 
     def _send(self, id_: int, entry: _Open, peer: NodeId) -> list[Action]:
         message = entry.command.message
@@ -191,3 +210,8 @@ def _lane(message: Message) -> Lane:
             return Lane.PUBSUB
         case _:
             return Lane.CONTROL
+
+
+def _detours(reach: Reach) -> list[tuple[Address, bool]]:
+    detours = ((reach.endpoint, False), (reach.relay, True))
+    return [(address, is_relay) for address, is_relay in detours if address is not None]

@@ -10,15 +10,16 @@ from cachetools import LRUCache
 from macula.core.address import Address
 from macula.core.effects import Dial, Trace
 from macula.core.events import DialFailed
-from macula.core.peer_record import PeerInfo
-from macula.core.requests import FindPeer, Route, SendFailed, SendTo
+from macula.core.mode import PathPolicy
+from macula.core.peer_record import PeerInfo, RelayPlace
+from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, Route, SendFailed, SendTo
 from macula.engine.send_queue import SendQueue
 from macula.engine.settings import PoolSettings
 from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Publish, PublishAck, Reply
 
-Outcome = Dial | FindPeer | Route | SendFailed | Trace
+Outcome = Dial | FindPeer | ReachVia | Route | SendFailed | Trace
 
 _ROUTABLE = (Call, Reply, Cancel, Publish, PublishAck)
 DISCONNECTED = "disconnected"
@@ -30,16 +31,20 @@ class _Attempt:
     waiting: SendQueue
     under_way: int | None = None
     tried: tuple[Address, ...] = ()
+    tried_relays: tuple[RelayPlace, ...] = ()
     searched: bool = False
 
 
 class Dialer:
     """At most one attempt to connect to each peer, however many messages wait for it (single flight)."""
 
-    def __init__(self, settings: PoolSettings, tokens: Iterator[int]) -> None:
+    def __init__(self, settings: PoolSettings, tokens: Iterator[int], policy: PathPolicy = PathPolicy.AUTO) -> None:
         self._settings = settings
+        self._policy = policy
         self._tokens = tokens
         self._book: LRUCache[NodeId, PeerInfo] = LRUCache(settings.address_book)
+        self._preferred: LRUCache[NodeId, RelayPlace] = LRUCache(settings.address_book)
+        self._hints: LRUCache[NodeId, Address] = LRUCache(settings.address_book)
         self._attempts: dict[NodeId, _Attempt] = {}
         self._under_way: dict[int, _Attempt] = {}
         self._backoff: LRUCache[NodeId, float] = LRUCache(settings.address_book)
@@ -51,8 +56,17 @@ class Dialer:
         known = self._book.get(info.node)
         if known is None or known.record.seq < info.record.seq:
             self._book[info.node] = info
-            if known is None or (known.addresses, known.reachable) != (info.addresses, info.reachable):
+            if known is None or _places(known) != _places(info):
                 self._backoff.pop(info.node, None)
+
+    def hint(self, request: LearnAddress) -> None:
+        """Keep an address that somebody else names, for a node of which there is no record."""
+        self._hints[request.peer] = request.address
+
+    def prefer(self, peer: NodeId, relay: RelayPlace) -> None:
+        """Try this relay first when a connection to the peer is made next."""
+        self._preferred[peer] = relay
+        self._backoff.pop(peer, None)
 
     def known(self, peer: NodeId) -> PeerInfo | None:
         """The latest peer record seen of a node."""
@@ -73,10 +87,24 @@ class Dialer:
             return self._fall_back(request, "could not be dialed a moment ago")
         attempt = self._attempts[request.peer] = _Attempt(request.peer, SendQueue(self._settings))
         attempt.waiting.put(request)
+        preferred = self._preferred.pop(request.peer, None)
+        if preferred is not None and self._policy is not PathPolicy.NEVER_RELAY:
+            return [ReachVia(self._begin(attempt), request.peer, (preferred,))]
         info = self._book.get(request.peer)
         if info is not None:
             return self._dial_or_give_up(attempt, info, now)
+        hint = self._hints.get(request.peer)
+        if hint is not None:
+            return [self._dial(attempt, (hint,))]
         return self._search(attempt, now, "no known address")
+
+    def redial(self, peer: NodeId, now: float) -> list[Outcome]:
+        """Connect anew to a peer whose connection is dead, if nobody does so already."""
+        info = self._book.get(peer)
+        if self.closed or info is None or peer in self._attempts or self._backoff.get(peer, now) > now:
+            return []
+        attempt = self._attempts[peer] = _Attempt(peer, SendQueue(self._settings))
+        return self._dial_or_give_up(attempt, info, now)
 
     def connected(self, peer: NodeId) -> list[SendTo]:
         """The peer is up, by this attempt or by its own; returns the messages that waited for it."""
@@ -116,6 +144,17 @@ class Dialer:
             return self._give_up(attempt, now, "no peer record found")
         return self._dial_or_give_up(attempt, info, now)
 
+    def relays_ready(self, answer: RelaysReady, now: float) -> list[Outcome]:
+        """There are sessions at relays of the peer, or there are none."""
+        attempt = self._take(answer.token)
+        if attempt is None:
+            return []
+        if not answer.relays:
+            info = self._book.get(attempt.peer)
+            reason = "none of its relays can be used"
+            return self._search(attempt, now, reason) if info is None else self._dial_or_give_up(attempt, info, now)
+        return [self._dial(attempt, (), answer.relays)]
+
     def _take(self, token: int) -> _Attempt | None:
         """The attempt that waits for this dial or search; None if it succeeded by other means meanwhile."""
         attempt = self._under_way.pop(token, None)
@@ -130,12 +169,19 @@ class Dialer:
         return token
 
     def _dial_or_give_up(self, attempt: _Attempt, info: PeerInfo, now: float) -> list[Outcome]:
-        if not info.reachable or not info.addresses:
-            return self._give_up(attempt, now, "its peer record says that it cannot be reached directly")
-        if info.addresses == attempt.tried:
+        if info.reachable and info.addresses and info.addresses != attempt.tried:
+            return [self._dial(attempt, info.addresses)]
+        if info.relays and info.relays != attempt.tried_relays and self._policy is not PathPolicy.NEVER_RELAY:
+            attempt.tried_relays = info.relays
+            return [ReachVia(self._begin(attempt), attempt.peer, info.relays)]
+        if attempt.tried:
             return self._give_up(attempt, now, f"no answer at {', '.join(map(str, attempt.tried))}")
-        attempt.tried = info.addresses
-        return [Dial(self._begin(attempt), info.addresses, attempt.peer, self._settings.dial_timeout)]
+        # A newer record may name relays.
+        return self._search(attempt, now, "its peer record says that it cannot be reached directly")
+
+    def _dial(self, attempt: _Attempt, addresses: tuple[Address, ...], relays: tuple[NodeId, ...] = ()) -> Dial:
+        attempt.tried = addresses
+        return Dial(self._begin(attempt), addresses, attempt.peer, self._settings.dial_timeout, relays)
 
     def _search(self, attempt: _Attempt, now: float, reason: str) -> list[Outcome]:
         # A message of the DHT itself must not start another lookup: lookups of dead nodes would feed each other.
@@ -151,10 +197,15 @@ class Dialer:
 
     def _fall_back(self, request: SendTo, reason: str) -> list[Outcome]:
         info = self._book.get(request.peer)
-        if info is not None and isinstance(request.message, _ROUTABLE):
+        allowed = request.routed or self._policy is not PathPolicy.NEVER_RELAY
+        if info is not None and allowed and isinstance(request.message, _ROUTABLE):
             return [Route(info, request.message, request.token)]
         return _failed(request, DISCONNECTED, reason)
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:
     return [] if request.token is None else [SendFailed(request.token, request.peer, code, reason)]
+
+
+def _places(info: PeerInfo) -> tuple[object, ...]:
+    return info.addresses, info.reachable, info.relays

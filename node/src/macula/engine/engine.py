@@ -18,14 +18,18 @@ from macula.core.events import (
     DialFailed,
     Event,
     MessageReceived,
+    PathMoved,
     PeerConnected,
     PeerLost,
     PeerRefused,
     PeerSuspect,
     SendBlocked,
     SendReady,
+    SocketFailed,
+    SocketOpened,
     Tick,
 )
+from macula.core.mode import PathPolicy
 from macula.core.results import NodeStatus
 from macula.core.service import Service, ServiceEvent
 from macula.dht.service import Dht
@@ -42,13 +46,19 @@ from macula.engine.settings import EngineSettings
 from macula.engine.shutdown import ShutdownState
 from macula.errors import MeshError, NodeClosed, ProtocolError
 from macula.identity import Identity
+from macula.nat.reaching import Reaching
+from macula.nat.service import Nat
+from macula.nat.traversal import Traversal
 from macula.pubsub.service import PubSub
+from macula.relay.granting import RelayGranter
 from macula.relay.service import EnvelopeRouter
+from macula.relay.settings import RelaySettings
+from macula.relay.using import RelayUser
 from macula.rpc.service import Rpc
 from macula.wire import messages as msg
 
-_OWN, _DHT, _RPC, _PUBSUB, _RELAY, _NAT = range(6)
-_ASKERS = 6
+_OWN, _DHT, _RPC, _PUBSUB, _RELAY, _NAT, _GRANT, _USE = range(8)
+_ASKERS = 8
 """Tokens and delivery ids are handed out in steps of this, so that `id % _ASKERS` names who asked."""
 
 _Item = Outcome | req.SelfChanged | req.Draining
@@ -68,6 +78,15 @@ _MESSAGES: dict[type[msg.Message], int] = {
     msg.RpcRoute: _RELAY,
     msg.PubsubRoute: _RELAY,
     msg.RouteError: _RELAY,
+    msg.Candidates: _NAT,
+    msg.Sync: _NAT,
+    msg.ObserverAsk: _NAT,
+    msg.ObserverTold: _NAT,
+    msg.RelayReserve: _GRANT,
+    msg.RelayGrant: _USE,
+    msg.RelayRefuse: _USE,
+    msg.RelayDrain: _USE,
+    msg.Pong: _USE,
 }
 
 _COMMANDS: dict[type[cmd.Command], int] = {
@@ -81,9 +100,11 @@ _COMMANDS: dict[type[cmd.Command], int] = {
     cmd.Unsubscribe: _PUBSUB,
     cmd.DhtStats: _DHT,
     cmd.DhtLookup: _DHT,
+    cmd.NatDetails: _NAT,
+    cmd.ExplainPeer: _NAT,
 }
 
-_ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.DhtStats, cmd.Shutdown)
+_ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.NatDetails, cmd.ExplainPeer, cmd.DhtStats, cmd.Shutdown)
 """Commands that a node still takes while it shuts down."""
 
 
@@ -100,7 +121,7 @@ class Engine:
         self.node_id = identity.node_id
         self.settings = settings
         self._own = SelfRecord(identity, settings)
-        self._dialer = Dialer(settings.pool, tokens[_OWN])
+        self._dialer = Dialer(settings.pool, tokens[_OWN], settings.path_policy)
         self._peers = PeerTable(identity.node_id, settings, self._own, self._dialer, tokens[_OWN])
         self._bootstrapper = Bootstrapper(settings.bootstraps, settings.reconnect, settings.pool.dial_timeout, rng)
         self._connector = Connector(tokens[_OWN])
@@ -108,11 +129,25 @@ class Engine:
         self._rpc = Rpc(settings.rpc, identity.node_id, settings.realm, rng, tokens[_RPC])
         self._pubsub = PubSub(settings.pubsub, identity.node_id, settings.realm, rng, tokens[_PUBSUB])
         self._relay = EnvelopeRouter(settings.route, identity, settings.realms, settings.forwards, rng, tokens[_RELAY])
+        probes = identity.derive(b"macula/2 probes")
+        traversal = Traversal(identity.node_id, probes, rng, reachable=settings.reachable) if settings.punches else None
+        self._nat = Reaching(Nat(settings.nat, rng), traversal, reachable=settings.reachable)
+        self._granter = RelayGranter(settings.relay or RelaySettings(), identity, settings.relays, rng)
+        self._user = RelayUser(
+            settings.use_relays,
+            identity.node_id,
+            wants_homes=settings.wants_relays,
+            allowed=settings.path_policy is not PathPolicy.NEVER_RELAY,
+            tokens=tokens[_USE],
+        )
         self._services: dict[int, Service] = {
             _DHT: self._dht,
             _RPC: self._rpc,
             _PUBSUB: self._pubsub,
             _RELAY: self._relay,
+            _NAT: self._nat,
+            _GRANT: self._granter,
+            _USE: self._user,
         }
         self._shutdown = ShutdownState()
         self._readiness = Readiness(settings.bootstraps)
@@ -140,7 +175,7 @@ class Engine:
                 self._command(id_, command)
             case Consumed():
                 self._tell(event.delivery % _ASKERS, event)
-            case DatagramReceived():
+            case DatagramReceived() | SocketOpened() | SocketFailed():
                 self._tell(_NAT, event)
             case SendBlocked() | SendReady():
                 self._work.extend(self._peers.lane(event))
@@ -156,6 +191,8 @@ class Engine:
                 self._work.extend(self._peers.dial_failed(event, now))
             case PeerSuspect():
                 self._work.extend(self._peers.suspect(event))
+            case PathMoved():
+                self._work.extend(self._peers.moved(event))
             case _:
                 assert_never(event)
         return self._finish()
@@ -191,7 +228,7 @@ class Engine:
 
     @property
     def _idle(self) -> bool:
-        return self._rpc.idle and self._pubsub.idle and self._dht.drained
+        return self._rpc.idle and self._pubsub.idle and self._dht.drained and self._granter.drained
 
     def _drain(self) -> None:
         while self._work:
@@ -205,10 +242,18 @@ class Engine:
                 self._received(item)
             case req.Hold() | req.Release():
                 self._peers.hold(item, self._now)
-            case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored():
+            case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored() | req.RelaysReady():
                 self._answer(item)
             case req.FindRecords() | req.FindPeer() | req.PublishRecord() | req.WithdrawRecord():
                 self._tell(_DHT, item)
+            case req.ReachVia():
+                self._tell(_USE, item)
+            case req.LearnAddress():
+                self._peers.hint(item)
+            case req.Redial(peer):
+                self._work.extend(self._peers.redial(peer, self._now))
+            case req.NameRelays(relays):
+                self._work.append(self._own.set_relays(relays, self._now, self._wall))
             case req.Route():
                 self._tell(_RELAY, item)
             case req.LearnPeer():
@@ -217,11 +262,11 @@ class Engine:
                 self._unsealed(item)
             case req.RefusePeer():
                 self._work.extend(self._peers.refuse(item.peer, item.code, item.reason))
-            case req.PeerUp() | req.PeerDown() | PeerSuspect() | req.SelfChanged() | req.Draining():
+            case req.PeerUp() | req.PeerDown() | PeerSuspect() | PathMoved() | req.SelfChanged() | req.Draining():
                 self._broadcast(item)
             case AddressUp() | AddressFailed():
                 self._readiness.attempted(item)
-                self._work.extend(self._connector.notice(item))
+                self._work.extend(self._connector.notice(item, self._peers))
                 self._work.extend(self._bootstrapper.notice(item, self._now))
             case _:
                 self._effects.append(item)
@@ -231,7 +276,9 @@ class Engine:
         if service is not None:
             self._work.extend(service.handle(event, self._now, self._wall))
 
-    def _broadcast(self, event: req.PeerUp | req.PeerDown | PeerSuspect | req.SelfChanged | req.Draining) -> None:
+    def _broadcast(
+        self, event: req.PeerUp | req.PeerDown | PeerSuspect | PathMoved | req.SelfChanged | req.Draining
+    ) -> None:
         match event:
             case req.PeerUp(peer, _, info, inbound):
                 fields = {"peer": peer.short, "name": info.name, "mode": info.mode, "inbound": inbound}
@@ -261,7 +308,7 @@ class Engine:
         self._peers.learn(req.LearnPeer(info))
         self._received(req.Received(info.node, unsealed.message, unsealed.hops))
 
-    def _answer(self, answer: req.SendFailed | req.RecordsFound | req.PeerFound | req.RecordStored) -> None:
+    def _answer(self, answer: req.Answer) -> None:
         index = answer.token % _ASKERS
         if index != _OWN:
             self._tell(index, answer)
@@ -269,6 +316,8 @@ class Engine:
             self._work.extend(self._peers.found(answer, self._now))
         elif isinstance(answer, req.SendFailed):
             self._work.extend(self._connector.send_failed(answer))
+        elif isinstance(answer, req.RelaysReady):
+            self._work.extend(self._peers.relays_ready(answer, self._now))
 
     def _tick(self) -> None:
         now, wall = self._now, self._wall
@@ -313,4 +362,6 @@ class Engine:
             pool=self._peers.pool_stats(),
             procedures=self._rpc.procedures,
             subscriptions=self._pubsub.patterns,
+            relays=self._user.named,
+            nat=self._nat.info.summary,
         )

@@ -14,9 +14,9 @@ CLOCK_SKEW = 300.0
 """Seconds by which two nodes' wall clocks may differ."""
 
 
-def make_hello(info: PeerInfo) -> Hello:
-    """This node's hello; `info` is its own peer record."""
-    return Hello(VERSION, VERSION, (), info.realms, info.record.encoded)
+def make_hello(info: PeerInfo, capabilities: tuple[str, ...] = ()) -> Hello:
+    """This node's hello; `info` is its own peer record, `capabilities` what it does beyond what every node does."""
+    return Hello(VERSION, VERSION, capabilities, info.realms, info.record.encoded)
 
 
 def check_hello(peer: NodeId, hello: Hello, realms: tuple[str, ...], wall: float) -> PeerInfo:

@@ -12,6 +12,7 @@ from macula.core.events import (
     UNREACHABLE,
     DialFailed,
     MessageReceived,
+    PathMoved,
     PeerConnected,
     PeerLost,
     PeerSuspect,
@@ -19,19 +20,22 @@ from macula.core.events import (
     SendReady,
 )
 from macula.core.lanes import Lane
-from macula.core.peer_record import PeerInfo
+from macula.core.peer_record import PeerInfo, RelayPlace
 from macula.core.requests import (
     Hold,
+    LearnAddress,
     LearnPeer,
     PeerDown,
     PeerFound,
     PeerUp,
     Received,
+    RelaysReady,
     Release,
     SendFailed,
     SendTo,
 )
 from macula.core.results import PeerStatus, PoolStatistics
+from macula.core.route import Relayed, Route
 from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.engine.dialer import DISCONNECTED, Dialer
@@ -46,7 +50,12 @@ from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Disconnect, Hello, Ping, Pong
 
-Outcome = Action | PeerUp | PeerDown | PeerSuspect | Received | SendFailed | Notice
+MAX_EARLY = 64
+MAX_EARLY_BYTES = 1 << 20
+"""Messages, and bytes of their frames, that may overtake a hello: lanes are streams of their own, so what was sent on
+another lane arrives first if the hello's packet is lost."""
+
+Outcome = Action | PeerUp | PeerDown | PeerSuspect | PathMoved | Received | SendFailed | Notice
 
 
 class _State(Enum):
@@ -60,10 +69,12 @@ class _Peer:
     inbound: bool
     since: float
     waiting: SendQueue
+    route: Route
     state: _State = _State.GREETING
     dials: list[int] = field(default_factory=list)
     info: PeerInfo | None = None
     realms: tuple[str, ...] = ()
+    early: list[MessageReceived] = field(default_factory=list)
     blocked: set[Lane] = field(default_factory=set)
     queues: dict[Lane, SendQueue] = field(default_factory=dict)
 
@@ -110,11 +121,26 @@ class PeerTable:
         if request.info.node != self._node_id:
             self._dialer.learn(request.info)
 
-    def dial_address(self, address: Address, expected: NodeId | None, timeout: float) -> tuple[int, Dial]:
-        """Connect to whoever answers there; the notice AddressUp or AddressFailed with the returned number follows."""
+    def redial(self, peer: NodeId, now: float) -> list[Outcome]:
+        """A connection is of no use any more, whatever route it takes: make another."""
+        return list(self._dialer.redial(peer, now)) if self.is_up(peer) else []
+
+    def hint(self, request: LearnAddress) -> None:
+        """Keep what somebody says of another's address."""
+        self._dialer.hint(request)
+
+    def prefer_relay(self, peer: NodeId, relay: RelayPlace) -> None:
+        """The application names a relay at which a peer can be reached."""
+        self._dialer.prefer(peer, relay)
+
+    def dial_address(
+        self, address: Address, expected: NodeId | None, timeout: float, tunnels: tuple[Address, ...] = ()
+    ) -> tuple[int, Dial]:
+        """Connect to whoever answers there, or else at one of its `tunnels`; the notice AddressUp or AddressFailed with
+        the returned number follows."""
         dial = next(self._tokens)
         self._address_dials.add(dial)
-        return dial, Dial(dial, (address,), expected, timeout)
+        return dial, Dial(dial, (address, *tunnels), expected, timeout)
 
     def refuse(self, peer: NodeId, code: str, reason: str) -> list[Outcome]:
         """Close the connection of a peer that broke the protocol; others notice nothing."""
@@ -138,7 +164,7 @@ class PeerTable:
         if peer is not None and peer.state is _State.UP:
             outcomes += self._down(event.peer, peer, codes.DUPLICATE, "replaced by a new connection")
         waiting = SendQueue(self._settings.pool) if peer is None else peer.waiting
-        new = self._peers[event.peer] = _Peer(event.dial is None, now, waiting)
+        new = self._peers[event.peer] = _Peer(event.dial is None, now, waiting, event.route)
         if peer is not None:
             new.dials = peer.dials
         if event.dial in self._address_dials and event.dial is not None:
@@ -146,7 +172,7 @@ class PeerTable:
         self._hello_timers.set(event.peer, now + self._settings.pool.hello_timeout)
         if self._own.info is None:
             raise RuntimeError("Engine.start() comes before the transport's first event")
-        outcomes.append(SendMessage(event.peer, Lane.CONTROL, make_hello(self._own.info)))
+        outcomes.append(SendMessage(event.peer, Lane.CONTROL, make_hello(self._own.info, self._settings.capabilities)))
         for evicted in self._pool.put(event.peer, now):
             outcomes += self._close(evicted, codes.EVICTED, "made room for another connection")
         return outcomes
@@ -182,6 +208,10 @@ class PeerTable:
             self._dialer.learn(event.info)
         return list(self._dialer.found(event.token, event.info, now))
 
+    def relays_ready(self, answer: RelaysReady, now: float) -> list[Outcome]:
+        """A peer that is waited for can be dialed through relays now, or not."""
+        return list(self._dialer.relays_ready(answer, now))
+
     def received(self, event: MessageReceived, now: float, wall: float) -> list[Outcome]:
         """A message: hello first, then anything of a realm that both sides serve."""
         peer = self._peers.get(event.peer)
@@ -190,7 +220,10 @@ class PeerTable:
         self._pool.touch(event.peer, now)
         try:
             if peer.state is _State.GREETING:
-                return self._greeted(event, peer, wall)
+                if event.lane is not Lane.CONTROL and _has_room(peer.early, event):
+                    peer.early.append(event)
+                    return []
+                return self._greeted(event, peer, now, wall)
             check_realm(event.message, peer.realms, self._settings.realms)
         except ProtocolError as error:
             return self.refuse(event.peer, error.code, error.reason)
@@ -225,6 +258,14 @@ class PeerTable:
             return []
         return [event]
 
+    def moved(self, event: PathMoved) -> list[Outcome]:
+        """A peer is reached by another route."""
+        peer = self._peers.get(event.peer)
+        if peer is None:
+            return []
+        peer.route = event.route
+        return [event] if peer.state is _State.UP else []
+
     def tick(self, now: float) -> list[Outcome]:
         """Close what said no hello in time and what nobody used."""
         outcomes: list[Outcome] = []
@@ -252,8 +293,8 @@ class PeerTable:
         return known is not None and known.state is _State.UP and not known.queues.get(lane)
 
     def connected_nodes(self) -> list[NodeId]:
-        """Every node the transport is connected to."""
-        return list(self._peers)
+        """Every node the transport is connected to, those behind relays first: closing these takes the relays."""
+        return sorted(self._peers, key=lambda node: not isinstance(self._peers[node].route, Relayed))
 
     def status(self) -> tuple[PeerStatus, ...]:
         """The peers that are up, in the order in which they connected."""
@@ -267,7 +308,7 @@ class PeerTable:
         """Counts of the pool."""
         return self._pool.stats()
 
-    def _greeted(self, event: MessageReceived, peer: _Peer, wall: float) -> list[Outcome]:
+    def _greeted(self, event: MessageReceived, peer: _Peer, now: float, wall: float) -> list[Outcome]:
         hello = event.message
         if isinstance(hello, Disconnect):
             return []
@@ -278,10 +319,12 @@ class PeerTable:
         self._dialer.learn(info)
         peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
-        outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound)]
+        outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound, peer.route)]
         outcomes += [self._address_up(dial, event.peer) for dial in peer.dials]
         peer.dials.clear()
-        return outcomes + [outcome for request in waiting for outcome in self._transmit(peer, request)]
+        outcomes += [outcome for request in waiting for outcome in self._transmit(peer, request)]
+        early, peer.early = peer.early, []
+        return outcomes + [outcome for message in early for outcome in self.received(message, now, wall)]
 
     def _transmit(self, peer: _Peer, request: SendTo) -> list[Outcome]:
         if request.lane in peer.blocked or peer.queues.get(request.lane):
@@ -335,3 +378,8 @@ class PeerTable:
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:
     return [] if request.token is None else [SendFailed(request.token, request.peer, code, reason)]
+
+
+def _has_room(early: list[MessageReceived], event: MessageReceived) -> bool:
+    size = sum(message.size for message in early) + event.size
+    return len(early) < MAX_EARLY and size <= MAX_EARLY_BYTES

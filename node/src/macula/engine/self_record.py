@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from macula.core.address import Address
-from macula.core.peer_record import PeerInfo, sign_peer
+from macula.core.mode import PathPolicy
+from macula.core.peer_record import PeerInfo, RelayPlace, sign_peer
 from macula.core.requests import SelfChanged
 from macula.engine.settings import EngineSettings
+from macula.errors import ArgumentError
 from macula.identity import Identity
 
 
@@ -16,12 +18,18 @@ class SelfRecord:
         self._identity = identity
         self._settings = settings
         self._addresses: tuple[Address, ...] = ()
+        self._relays: tuple[RelayPlace, ...] = ()
         self._renew_at: float | None = None
         self.info: PeerInfo | None = None
 
     def set_addresses(self, addresses: tuple[Address, ...], now: float, wall: float) -> SelfChanged:
         """The node is reachable at these addresses from now on."""
         self._addresses = addresses
+        return self._sign(now, wall)
+
+    def set_relays(self, relays: tuple[RelayPlace, ...], now: float, wall: float) -> SelfChanged:
+        """The node is reached through these relays from now on."""
+        self._relays = relays
         return self._sign(now, wall)
 
     def tick(self, now: float, wall: float) -> SelfChanged | None:
@@ -35,19 +43,30 @@ class SelfRecord:
         return self._renew_at
 
     def _sign(self, now: float, wall: float) -> SelfChanged:
+        hidden = self._settings.path_policy is PathPolicy.RELAY_ONLY
+        self.info = self._fitting(() if hidden else self._addresses, wall)
+        self._renew_at = now + self._settings.record_ttl / 2
+        return SelfChanged(self.info)
+
+    def _fitting(self, addresses: tuple[Address, ...], wall: float) -> PeerInfo:
         settings = self._settings
         previous = self.info.record.seq if self.info else 0
-        self.info = sign_peer(
-            self._identity,
-            addresses=self._addresses,
-            reachable=settings.reachable and bool(self._addresses),
-            name=settings.name,
-            mode=settings.mode.value,
-            realms=settings.realms,
-            wall=wall,
-            ttl=settings.record_ttl,
-            # Two records within one millisecond must still be told apart.
-            seq=max(int(wall * 1000), previous + 1),
-        )
-        self._renew_at = now + settings.record_ttl / 2
-        return SelfChanged(self.info)
+        try:
+            return sign_peer(
+                self._identity,
+                addresses=addresses,
+                reachable=settings.reachable and bool(addresses),
+                name=settings.name,
+                mode=settings.mode.value,
+                realms=settings.realms,
+                wall=wall,
+                ttl=settings.record_ttl,
+                # Two records within one millisecond must still be told apart.
+                seq=max(int(wall * 1000), previous + 1),
+                relays=self._relays,
+            )
+        except ArgumentError:
+            # Long names and many addresses: the last of these is the one that is missed least.
+            if not addresses:
+                raise
+            return self._fitting(addresses[:-1], wall)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from macula.core.address import Address
-from macula.core.mode import FORWARDING_MODES, Mode
+from macula.core.mode import FORWARDING_MODES, RELAY_CAPABILITY, Mode, PathPolicy
 from macula.dht.settings import DhtSettings
 from macula.identity import NodeId
 from macula.identity.realms import ANY_REALM
+from macula.nat.observers import STUN_CAPABILITY
+from macula.nat.settings import NatSettings
+from macula.nat.traversal import PUNCH_CAPABILITY
 from macula.pubsub.settings import PubSubSettings
-from macula.relay.settings import RouteSettings
+from macula.relay.settings import RelaySettings, RouteSettings, UseSettings
 from macula.rpc.settings import RpcSettings
 
 
@@ -22,6 +25,8 @@ class Bootstrap:
     expected: NodeId | None = None
     pinned: bool = False
     """Whether `expected` is who answered there before, and not who the configuration names."""
+    tunnels: tuple[Address, ...] = ()
+    """Where else to find it if `address` does not answer at once: the same host over TCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,41 @@ class EngineSettings:
     rpc: RpcSettings = field(default_factory=RpcSettings)
     pubsub: PubSubSettings = field(default_factory=PubSubSettings)
     route: RouteSettings = field(default_factory=RouteSettings)
+    path_policy: PathPolicy = PathPolicy.AUTO
+    relay: RelaySettings | None = field(default_factory=RelaySettings)
+    """What this node grants if its mode is one that relays; None if it shall not relay."""
+    use_relays: UseSettings = field(default_factory=UseSettings)
+    nat: NatSettings = field(default_factory=NatSettings)
 
     @property
     def realms(self) -> tuple[str, ...]:
         """The realms whose frames this node accepts."""
         return (self.realm,) if self.mode is Mode.EDGE else (ANY_REALM,)
+
+    @property
+    def relays(self) -> bool:
+        """Whether this node relays for others."""
+        return self.mode in FORWARDING_MODES and self.reachable and self.relay is not None
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What its hello says that this node does for others."""
+        offered = {
+            RELAY_CAPABILITY: self.relays,
+            STUN_CAPABILITY: self.nat.answers,
+            PUNCH_CAPABILITY: self.punches,
+        }
+        return tuple(name for name, does in offered.items() if does)
+
+    @property
+    def punches(self) -> bool:
+        """Whether direct paths to connected peers are looked for."""
+        return self.nat.measures and self.path_policy is not PathPolicy.RELAY_ONLY
+
+    @property
+    def wants_relays(self) -> bool:
+        """Whether this node has to be reached through relays."""
+        return not self.reachable or self.path_policy is PathPolicy.RELAY_ONLY
 
     @property
     def forwards(self) -> bool:

@@ -28,7 +28,7 @@ class Identity:
         self._secret = secret
         self.private_key = Ed25519PrivateKey.from_private_bytes(secret)
         self.node_id = NodeId(self.private_key.public_key().public_bytes_raw())
-        box = HKDF(SHA256(), 32, salt=None, info=b"macula/2 box key").derive(secret)
+        box = self.derive(b"macula/2 box key")
         self.box_key = X25519PrivateKey.from_private_bytes(box)
         self.box_public = self.box_key.public_key().public_bytes_raw()
 
@@ -46,6 +46,10 @@ class Identity:
     def secret(self) -> bytes:
         """The 32-byte Ed25519 seed, to be stored."""
         return self._secret
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A 32-byte secret of this node for one purpose, the same at every start (RFC 5869)."""
+        return HKDF(SHA256(), 32, salt=None, info=purpose).derive(self._secret)
 
     def sign(self, domain: bytes, payload: bytes) -> bytes:
         """A 64-byte Ed25519 signature (RFC 8032) over the domain, a zero byte and the payload."""

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from macula.core.address import Address
-from macula.core.commands import RequestRaw, SendRaw
+from macula.core.commands import Reach, RequestRaw, SendRaw
 from macula.errors import ArgumentError, Disconnected, MeshError, PeerUnreachable, Timeout
 from macula.identity import NodeId
 from macula.runtime.checks import check_timeout
@@ -40,6 +40,29 @@ class PeerConnector:
         Timeout, Busy, ArgumentError.
         """
         await self._attempt(SendRaw(_target(target), _message(type, message), check_timeout(timeout)), retry)
+
+    async def send_message_nat_aware(
+        self,
+        target: NodeId | str,
+        type: str,  # noqa: A002
+        message: Mapping[str, Any],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109
+        retry: int = 0,
+        endpoint: str | None = None,
+        relay_endpoint: str | None = None,
+        skip_hole_punch: bool = False,
+    ) -> None:
+        """As send_message to a node (NodeId or its text), which may be behind a NAT: directly if it can be, else by a
+        relay. For a node that is not connected `endpoint` is tried first, then the relay at `relay_endpoint` (both
+        `host:port`), each for a third of `timeout`, then what its peer record says. `skip_hole_punch` asks for no
+        better path for this message's sake; what is connected already stays as it is.
+        """
+        if not isinstance(chosen := _target(target), NodeId):
+            raise ArgumentError("target", f"must be a node id, is {target!r}; send_message takes addresses")
+        ways = [Address.parse_endpoint(text) if text else None for text in (endpoint, relay_endpoint)]
+        reach = Reach(ways[0], ways[1], skip_hole_punch)
+        await self._attempt(SendRaw(chosen, _message(type, message), check_timeout(timeout), reach), retry)
 
     async def send_message_and_wait(
         self,

@@ -37,6 +37,8 @@ class Commands:
         self._commands: dict[str, Command] = {
             "status": self._status,
             "peers": self._peers,
+            "nat": self._nat,
+            "why": self._why,
             "id": self._id,
             "call": self._call,
             "publish": self._publish,
@@ -61,6 +63,12 @@ class Commands:
 
     async def _peers(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": await self._mesh.peers()}
+
+    async def _nat(self, request: Request) -> AsyncGenerator[Line, None]:
+        yield {"result": await self._mesh.nat_info(refresh=request.get("refresh") is True)}
+
+    async def _why(self, request: Request) -> AsyncGenerator[Line, None]:
+        yield {"result": await self._mesh.why(_text(request, "peer"))}
 
     async def _id(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": id_fields(self._mesh.node_id, self._mesh.realm)}

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, assert_never
+from typing import Any, Protocol
 
 from macula.core.address import Address
 from macula.core.commands import CallProcedure, CancelCall, Command, Shutdown
 from macula.core.deliveries import Delivery
 from macula.core.effects import (
     CancelDelivery,
-    ClosePeer,
     Completed,
     Deliver,
-    Dial,
     Effect,
-    PauseReading,
     Pin,
-    SendDatagram,
-    SendMessage,
-    SetPath,
     Trace,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
@@ -126,8 +120,6 @@ class Driver:
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case SendMessage() | Dial() | ClosePeer() | PauseReading() | SendDatagram() | SetPath():
-                    self._transport.execute(effect)
                 case Completed():
                     self._waiters.resolve(effect)
                 case Deliver(delivery, content):
@@ -141,7 +133,7 @@ class Driver:
                 case Pin(address, peer):
                     self._pin(address, peer)
                 case _:
-                    assert_never(effect)
+                    self._transport.execute(effect)
         self._arm()
 
     def _arm(self) -> None:

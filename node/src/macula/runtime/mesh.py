@@ -16,14 +16,18 @@ from macula.engine import EngineSettings
 from macula.errors import ArgumentError, MeshError
 from macula.identity import Did, NodeId
 from macula.identity.names import check_name
+from macula.nat.explanation import Explanation
+from macula.nat.info import NatInfo
 from macula.runtime.checks import check_timeout
 from macula.runtime.connector import PeerConnector
 from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers, Procedure
 from macula.runtime.logs import ROOT, log_event
+from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
 from macula.runtime.status import StatusReporter
 from macula.runtime.subscription import Subscription
+from macula.runtime.why_report import find_peer, why_fields
 from macula.wire.values import Value, decode_value, encode_value
 
 Callback = Callable[[MeshEvent], Awaitable[None] | None]
@@ -36,8 +40,10 @@ _LOG = logging.getLogger(f"{ROOT}.mesh")
 class PendingCall:
     """A call under way: await it for its value, or cancel it."""
 
-    def __init__(self, driver: Driver, command: cmd.CallProcedure) -> None:
+    def __init__(self, driver: Driver, command: cmd.CallProcedure, path_kind: Callable[[NodeId], str]) -> None:
+        """`path_kind` tells how a peer is connected."""
         self._driver = driver
+        self._path_kind = path_kind
         self._id, self._future = driver.give(command)
         # An application may drop the call; its error is then nobody's, not a warning of the loop.
         self._future.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -49,7 +55,7 @@ class PendingCall:
     async def report(self) -> CallReport:
         """The value with its provider, path and latency. Raises a CallError."""
         result: CallResult = await asyncio.shield(self._future)
-        return _call_report(result)
+        return _call_report(result, self._path_kind(result.provider))
 
     def __await__(self) -> Generator[Any, None, Value]:
         return self._value().__await__()
@@ -130,7 +136,9 @@ class Mesh:
         strategy: cmd.Strategy | str | None = None,
     ) -> CallReport:
         """As call, and who answered, by which path, after how long."""
-        return _call_report(await self._driver.ask(self._call_command(procedure, args, timeout, to, strategy)))
+        command = self._call_command(procedure, args, timeout, to, strategy)
+        result: CallResult = await self._driver.ask(command)
+        return _call_report(result, self._reporter.path_kind(result.provider))
 
     def call_async(
         self,
@@ -142,7 +150,8 @@ class Mesh:
         strategy: cmd.Strategy | str | None = None,
     ) -> PendingCall:
         """Start a call now and await it later. Raises ArgumentError, NodeClosed."""
-        return PendingCall(self._driver, self._call_command(procedure, args, timeout, to, strategy))
+        command = self._call_command(procedure, args, timeout, to, strategy)
+        return PendingCall(self._driver, command, self._reporter.path_kind)
 
     # Pub/sub
 
@@ -238,6 +247,21 @@ class Mesh:
         peers: list[dict[str, Any]] = (await self.status())["peers"]
         return peers
 
+    async def nat_info(self, *, refresh: bool = False) -> dict[str, Any]:
+        """What this node is behind: `type` (none, full_cone, restricted, port_restricted, symmetric, blocked, unknown),
+        `public_ip`, `public_port`, `hairpin`, and more, as `macula nat --json` prints it. Waits for the measurement
+        that is under way; with `refresh` for a new one, of some seconds."""
+        info: NatInfo = await self._driver.ask(cmd.NatDetails(refresh))
+        return nat_fields(info, time.monotonic())
+
+    async def why(self, peer: str) -> dict[str, Any]:
+        """How a connected peer is reached, why so, and what would make it direct, as `macula why --json` prints it.
+        `peer` is a node id, the beginning of one, or a name. Raises ArgumentError if it is none or several of them."""
+        status: NodeStatus = await self._driver.ask(cmd.Status())
+        found = find_peer(status.peers, peer)
+        explained: Explanation | None = await self._driver.ask(cmd.ExplainPeer(found.node_id))
+        return {"name": found.name, **why_fields(found.node_id, explained, time.monotonic())}
+
     async def _unsubscribe(self, id_: int) -> None:
         self._handlers.subscriptions.pop(id_, None)
         await self._driver.ask(cmd.Unsubscribe(id_))
@@ -261,11 +285,11 @@ class Mesh:
         return self._call_timeout if timeout is None else check_timeout(timeout)
 
 
-def _call_report(result: CallResult) -> CallReport:
+def _call_report(result: CallResult, connection: str) -> CallReport:
     return CallReport(
         value=decode_value(result.value),
         provider=result.provider,
-        path="routed" if result.hops else "direct",
+        path="routed" if result.hops else connection,
         hops=result.hops,
         latency=result.latency,
     )

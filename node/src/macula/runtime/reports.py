@@ -21,7 +21,8 @@ Handler = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """A call's result, who gave it, how it travelled (direct or routed), its forwarders, and its seconds."""
+    """A call's result, who gave it, how it travelled (direct, relayed, or routed in an envelope), its
+    forwarders, and its seconds."""
 
     value: Value
     provider: NodeId
@@ -95,6 +96,14 @@ class MeshLike(Protocol):
 
     async def peers(self) -> list[dict[str, Any]]:
         """What `macula peers --json` prints."""
+        ...
+
+    async def nat_info(self, *, refresh: bool = False) -> dict[str, Any]:
+        """What `macula nat --json` prints."""
+        ...
+
+    async def why(self, peer: str) -> dict[str, Any]:
+        """What `macula why --json` prints."""
         ...
 
     async def report_call(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -47,6 +47,7 @@ class StatusReporter:
     def status(self, status: NodeStatus) -> dict[str, Any]:
         """The contents of `macula status --json`."""
         now = time.monotonic()
+        names = {peer.node_id: peer.name for peer in status.peers}
         return {
             "name": self._settings.name,
             "mode": self._settings.mode.value,
@@ -59,9 +60,13 @@ class StatusReporter:
             "ready": status.ready,
             "listen": str(self._transport.local_address),
             "addresses": [str(address) for address in self._addresses],
+            "nat": status.nat,
+            "tunnels": asdict(self._transport.tunnels),
             "dht": asdict(status.dht),
             "pool": asdict(status.pool),
-            "peers": [self._peer(peer, now) for peer in status.peers],
+            "relays": [_relay(relay.node, names) for relay in status.relays],
+            "relaying": asdict(self._transport.relayed),
+            "peers": [self._peer(peer, names, now) for peer in status.peers],
             "procedures": list(status.procedures),
             "subscriptions": list(status.subscriptions),
         }
@@ -106,15 +111,22 @@ class StatusReporter:
             "expires": record.expires,
         }
 
-    def _peer(self, peer: PeerStatus, now: float) -> dict[str, Any]:
+    def path_kind(self, peer: NodeId) -> str:
+        """How a connected peer is reached: direct or relayed; what is over says nothing else than direct."""
+        path = self._transport.path(peer)
+        return path.kind if path else "direct"
+
+    def _peer(self, peer: PeerStatus, names: Mapping[NodeId, str], now: float) -> dict[str, Any]:
         path: PathStatus | None = self._transport.path(peer.node_id)
         return {
             "node_id": str(peer.node_id),
             "short_id": peer.node_id.short,
             "name": peer.name,
             "mode": peer.mode,
-            "address": str(path.address) if path else "",
+            "address": str(path.address) if path and path.address else "",
             "path": path.kind if path else "",
+            "relay": _relay(path.relay, names) if path and path.relay else None,
+            "carrier": path.carrier if path else "",
             "rtt_ms": round(path.rtt * 1000, 3) if path else None,
             "hops": path.hops if path else None,
             "inbound": peer.inbound,
@@ -122,3 +134,7 @@ class StatusReporter:
             "bytes_sent": path.bytes_sent if path else 0,
             "bytes_received": path.bytes_received if path else 0,
         }
+
+
+def _relay(relay: NodeId, names: Mapping[NodeId, str]) -> dict[str, str]:
+    return {"node_id": str(relay), "short_id": relay.short, "name": names.get(relay, "")}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from macula.core.address import Address
@@ -14,15 +14,49 @@ from macula.identity import NodeId
 
 @dataclass(frozen=True, slots=True)
 class PathStatus:
-    """The path that carries a peer's packets: `kind` is direct; `rtt` in seconds; `hops` the routers on the way in,
-    from the received IP TTL, or None; bytes are those of UDP payloads."""
+    """The path that carries a peer's packets: `relay` forwards them, or nobody does; `address` is where they go, the
+    relay's if there is one, or None once its session is over; `rtt` in seconds; `hops` the routers on the way in, from
+    the received IP TTL, or None; bytes are those of QUIC datagrams."""
 
-    kind: str
-    address: Address
+    address: Address | None
     rtt: float
     hops: int | None
     bytes_sent: int
     bytes_received: int
+    relay: NodeId | None = None
+
+    @property
+    def kind(self) -> str:
+        """direct or relayed."""
+        return "direct" if self.relay is None else "relayed"
+
+    @property
+    def carrier(self) -> str:
+        """udp or tcp: what takes the packets from here to the peer, or to the relay; empty if nothing does."""
+        return self.address.carrier.value if self.address is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayCounts:
+    """What a node forwarded as a relay since its start: sessions now, datagrams and their bytes, and datagrams that it
+    dropped, by reason."""
+
+    sessions: int = 0
+    datagrams: int = 0
+    bytes: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelCounts:
+    """The TCP ports at which a node takes tunnels; those that others opened and those that it opened; datagrams that it
+    did not send, since a tunnel was too slow or not to be had; and connections that were none, by reason."""
+
+    ports: tuple[int, ...] = ()
+    inbound: int = 0
+    outbound: int = 0
+    dropped: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 class Transport(Protocol):
@@ -43,6 +77,16 @@ class Transport(Protocol):
 
     def path(self, peer: NodeId) -> PathStatus | None:
         """The path of a connected peer."""
+        ...
+
+    @property
+    def relayed(self) -> RelayCounts:
+        """What this node forwarded as a relay."""
+        ...
+
+    @property
+    def tunnels(self) -> TunnelCounts:
+        """What goes over TCP."""
         ...
 
     async def close(self) -> None:

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import assert_never
 
 from macula.core.address import Address
-from macula.core.effects import ClosePeer, Dial, PauseReading, SendDatagram, SendMessage, SetPath, TransportEffect
+from macula.core.effects import (
+    ClosePeer,
+    CloseSocket,
+    Dial,
+    EndClient,
+    LeaveRelay,
+    OpenSocket,
+    PauseReading,
+    SendBeside,
+    SendDatagram,
+    SendMessage,
+    ServeClient,
+    SetPath,
+    TransportEffect,
+    UseRelay,
+)
 from macula.core.events import (
     UNREACHABLE,
     DatagramReceived,
     DialFailed,
     Event,
     MessageReceived,
+    PathMoved,
     PeerConnected,
     PeerLost,
+    PeerSuspect,
+    SocketFailed,
+    SocketOpened,
 )
 from macula.core.lanes import Lane
+from macula.core.route import Relayed, Route
 from macula.identity import NodeId
 from macula.sim.clock import Clock
 from macula.wire import Decoder, codes, encode
@@ -34,6 +55,10 @@ class NetworkSettings:
     """One way, the mean of a uniform spread."""
     jitter: float = 0.25
     """Half-width of that spread, as a share of the latency."""
+    suspect_time: float = 0.5
+    """After which a relayed peer is suspect whose relay is dead."""
+    resend_time: float = 1.0
+    """After which a message that a dead relay has lost is sent again."""
     loss_timeout: float = 15.0
     """After which a connection to a dead or partitioned host is noticed as lost."""
 
@@ -44,6 +69,9 @@ class _Host:
     address: Address
     deliver: Deliver
     group: int = 0
+    sockets: dict[int, Address] = field(default_factory=dict)
+    clients: set[NodeId] = field(default_factory=set)
+    """Whom it relays for."""
 
 
 class Network:
@@ -56,7 +84,10 @@ class Network:
         self._hosts: dict[NodeId, _Host] = {}
         self._by_address: dict[Address, NodeId] = {}
         self._links: dict[tuple[NodeId, NodeId], int] = {}
+        self._routes: dict[tuple[NodeId, NodeId], Route] = {}
         self._arrivals: dict[tuple[NodeId, NodeId, Lane], float] = {}
+        self._sockets: dict[Address, tuple[NodeId, int]] = {}
+        self._ports = count()
         self._generation = 0
         self.messages = 0
 
@@ -69,9 +100,12 @@ class Network:
         """The host dies without a word; its peers notice after `loss_timeout`."""
         host = self._hosts.pop(node)
         self._by_address.pop(host.address, None)
+        for address in host.sockets.values():
+            self._sockets.pop(address, None)
         for a, b in list(self._links):
             if a == node:
                 self._cut(a, b, codes.IDLE, "host died", self._settings.loss_timeout)
+        self._clock.at(self._clock.now + self._settings.loss_timeout, lambda: self._cut_through(node))
 
     def partition(self, *groups: list[NodeId]) -> None:
         """Only hosts of the same group reach each other; those named in none form a group of their own."""
@@ -94,16 +128,36 @@ class Network:
                 self._send(source, peer, lane, encode(message))
             case ClosePeer(peer, code, reason):
                 self._cut(source, peer, code, reason, 0.0)
-            case SendDatagram(target, data):
-                self._send_datagram(source, target, data)
-            case PauseReading() | SetPath():
-                # There is one path. Messages are taken one at a time here, so there is no window to close.
+            case SendDatagram(target, data, number):
+                self._send_datagram(source, number, target, data)
+            case SendBeside(peer, port, data, number):
+                if (source, peer) in self._links and peer in self._hosts:
+                    self._send_datagram(source, number, Address(self._hosts[peer].address.host, port), data)
+            case OpenSocket():
+                self._open(self._hosts[source], effect)
+            case CloseSocket(number):
+                closed = self._hosts[source].sockets.pop(number, None)
+                if closed is not None:
+                    del self._sockets[closed]
+            case ServeClient(client=client):
+                self._hosts[source].clients.add(client)
+            case EndClient(client):
+                self._hosts[source].clients.discard(client)
+            case SetPath(peer, route):
+                self._set_path(source, peer, route)
+            case PauseReading() | UseRelay() | LeaveRelay():
+                # Messages are taken one at a time here, so there is no window to close; a relay knows its clients.
                 pass
             case _:
                 assert_never(effect)
 
     def _dial(self, source: NodeId, dial: Dial) -> None:
         target = next((self._by_address[a] for a in dial.addresses if a in self._by_address), None)
+        relay = next((relay for relay in dial.relays if self._relays(relay, source, dial.expected)), None)
+        if relay is not None and dial.expected is not None:
+            host, expected = self._hosts[source], dial.expected
+            self._clock.at(self._clock.now + 4 * self._delay(), lambda: self._established(host, expected, dial, relay))
+            return
         if target is None or not self._joined(source, target):
             self._tell(source, DialFailed(dial.dial, UNREACHABLE, f"no answer in {dial.timeout:g} s"), dial.timeout)
             return
@@ -114,19 +168,46 @@ class Network:
         host = self._hosts[source]
         self._clock.at(self._clock.now + 2 * self._delay(), lambda: self._established(host, target, dial))
 
-    def _established(self, host: _Host, target: NodeId, dial: Dial) -> None:
+    def _cut_through(self, relay: NodeId) -> None:
+        """The relay is dead, and who still goes through it has no other."""
+        for (a, b), route in list(self._routes.items()):
+            if isinstance(route, Relayed) and route.relay == relay and relay not in self._hosts:
+                self._cut(a, b, codes.IDLE, "the relay died", 0.0)
+
+    def _relays(self, relay: NodeId, source: NodeId, target: NodeId | None) -> bool:
+        host = self._hosts.get(relay)
+        if host is None or target not in self._hosts or target is None or not {source, target} <= host.clients:
+            return False
+        return self._joined(source, relay) and self._joined(relay, target)
+
+    def _set_path(self, source: NodeId, peer: NodeId, route: Route) -> None:
+        if (source, peer) not in self._links:
+            return
+        for a, b in ((source, peer), (peer, source)):
+            # The other end follows the first message; here at once.
+            moved = Relayed(route.relay, b) if isinstance(route, Relayed) else self._hosts[b].address
+            if self._routes.get((a, b)) != moved:
+                self._routes[a, b] = moved
+                self._tell(a, PathMoved(b, moved), 0.0)
+
+    def _established(self, host: _Host, target: NodeId, dial: Dial, relay: NodeId | None = None) -> None:
         source = host.node
         if self._hosts.get(source) is not host:
             return
-        if target not in self._hosts or not self._joined(source, target):
+        there = self._relays(relay, source, target) if relay else target in self._hosts and self._joined(source, target)
+        if not there:
             self._tell(source, DialFailed(dial.dial, UNREACHABLE, "no answer"), 0.0)
             return
         fresh = (source, target) not in self._links
         if fresh:
             self._generation += 1
             self._links[source, target] = self._links[target, source] = self._generation
-            self._hosts[target].deliver(PeerConnected(source, host.address, None))
-        host.deliver(PeerConnected(target, self._hosts[target].address, dial.dial, fresh))
+            back = self._routes[target, source] = Relayed(relay, source) if relay else host.address
+            self._routes[source, target] = Relayed(relay, target) if relay else self._hosts[target].address
+            self._hosts[target].deliver(PeerConnected(source, back, None))
+        # The other end may have closed it by now.
+        route = self._routes.get((source, target), self._hosts[target].address)
+        host.deliver(PeerConnected(target, route, dial.dial, fresh))
 
     def _send(self, source: NodeId, peer: NodeId, lane: Lane, frame: bytes) -> None:
         generation = self._links.get((source, peer))
@@ -139,20 +220,38 @@ class Network:
         def arrive() -> None:
             if self._links.get((source, peer)) != generation or peer not in self._hosts:
                 return
+            route = self._routes[source, peer]
+            if isinstance(route, Relayed) and not self._relays(route.relay, source, peer):
+                self._tell(source, PeerSuspect(peer, True), self._settings.suspect_time)
+                self._clock.at(self._clock.now + self._settings.resend_time, arrive)
+                return
             ((message, size),) = Decoder().feed(frame)
             self._hosts[peer].deliver(MessageReceived(source, lane, message, size))
 
         self._clock.at(arrival, arrive)
 
-    def _send_datagram(self, source: NodeId, target: Address, data: bytes) -> None:
-        node = self._by_address.get(target)
-        if node is not None and self._joined(source, node):
-            self._tell(node, DatagramReceived(self._hosts[source].address, data), self._delay())
+    def _send_datagram(self, source: NodeId, number: int, target: Address, data: bytes) -> None:
+        host = self._hosts[source]
+        origin = host.sockets.get(number) if number else host.address
+        node, arrives_at = self._sockets.get(target) or (self._by_address.get(target), 0)
+        if origin is not None and node is not None and node in self._hosts and self._joined(source, node):
+            self._tell(node, DatagramReceived(origin, data, arrives_at), self._delay())
+
+    def _open(self, host: _Host, effect: OpenSocket) -> None:
+        address = Address(host.address.host, effect.port or 32_768 + next(self._ports) % 28_000)
+        if address in self._sockets or address in self._by_address:
+            self._tell(host.node, SocketFailed(effect.number, "Address already in use"), 0.0)
+            return
+        host.sockets[effect.number] = address
+        self._sockets[address] = (host.node, effect.number)
+        self._tell(host.node, SocketOpened(effect.number, address), 0.0)
 
     def _cut(self, a: NodeId, b: NodeId, code: str, reason: str, delay: float) -> None:
         if self._links.pop((a, b), None) is None:
             return
         self._links.pop((b, a), None)
+        self._routes.pop((a, b), None)
+        self._routes.pop((b, a), None)
         for lane in Lane:
             self._arrivals.pop((a, b, lane), None)
             self._arrivals.pop((b, a, lane), None)

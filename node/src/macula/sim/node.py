@@ -12,19 +12,13 @@ from macula.core.commands import Command, HandlerDone
 from macula.core.deliveries import CallDelivery, EventDelivery
 from macula.core.effects import (
     CancelDelivery,
-    ClosePeer,
     Completed,
     Deliver,
-    Dial,
     Effect,
-    PauseReading,
     Pin,
-    SendDatagram,
-    SendMessage,
-    SetPath,
     Trace,
 )
-from macula.core.events import CommandGiven, Consumed, Event, Tick
+from macula.core.events import CommandGiven, Consumed, Event, SocketOpened, Tick
 from macula.dht.verifier import Verifier
 from macula.engine import Engine, EngineSettings
 from macula.identity import Identity, NodeId
@@ -62,6 +56,7 @@ class SimNode:
         self._tick_at: float | None = None
         network.attach(self.node_id, address, self.deliver)
         self._carry_out(self.engine.start((address,), clock.now, clock.wall))
+        self.deliver(SocketOpened(0, address))
 
     def command(self, command: Command) -> int:
         """Give a command; its Completed will stand in `completed` under the returned id."""
@@ -82,8 +77,6 @@ class SimNode:
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Dial() | SendMessage() | ClosePeer() | PauseReading() | SendDatagram() | SetPath():
-                    self._network.execute(self.node_id, effect)
                 case Completed():
                     self.completed[effect.id] = effect
                 case Deliver(delivery, content):
@@ -92,6 +85,8 @@ class SimNode:
                     self.traces.append(effect)
                 case CancelDelivery() | Pin():
                     pass
+                case _:
+                    self._network.execute(self.node_id, effect)
         self._arm()
 
     def _consume(self, delivery: int, content: CallDelivery | EventDelivery) -> None:

@@ -1,7 +1,7 @@
 """Every message of protocol version 2, as frozen dataclasses.
 
 Type numbers and field names descend from Macula 0.17; what it had and we do not use stays free: 0x11 subscribe,
-0x12 unsubscribe, 0x22 cast, 0x24/0x25 rpc_request/rpc_reply, 0x30-0x32 swim, 0x50-0x5f nat and relay, 0x60 and above.
+0x12 unsubscribe, 0x22 cast, 0x24/0x25 rpc_request/rpc_reply, 0x30-0x32 swim, 0x50-0x57 nat, 0x60 and above.
 Limits stand in the annotations and are checked by the decoder and by the encoder.
 """
 
@@ -220,6 +220,104 @@ class StoreReply:
     results: Annotated[tuple[Code, ...], Items(64)]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Where the sender may be reached directly, and what it knows of its NAT (words of nat.profile, empty: unknown).
+
+    `round` is chosen by the node with the smaller id; the other one repeats it in its answer, or asks for a new round
+    with 0. `receiver` stands in probes for the sender, and both keys together make the keys of probes. `delta` is by
+    how much the outside port grows, from `last_port` on (0: unknown). `fragile`: a probe that comes before the sender's
+    own spoils its mapping. `udp` is false where none leaves. `held_ms` is how long the answer was held. For the
+    encoding of `candidates` see nat.candidates.
+    """
+
+    TYPE: ClassVar[int] = 0x58
+    round: U32
+    receiver: Annotated[bytes, Size(8, 8)]
+    key: Key
+    mapping: Annotated[str, Size(0, 16)]
+    filtering: Annotated[str, Size(0, 16)]
+    ports: Annotated[str, Size(0, 16)]
+    delta: Annotated[int, Range(-1024, 1024)]
+    last_port: Annotated[int, Range(0, 65_535)]
+    fragile: bool
+    udp: bool
+    held_ms: Annotated[int, Range(0, 60_000)]
+    candidates: Annotated[tuple[Annotated[bytes, Size(7, 19)], ...], Items(16)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Both begin the round: the leader asks for it (`phase` 0), or asks that the other begins first and tells so (1),
+    and is told (2)."""
+
+    TYPE: ClassVar[int] = 0x59
+    round: U32
+    phase: Annotated[int, Range(0, 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverAsk:
+    """Asks a node that answers STUN what its other port is; and, if `port` is not 0, for a binding response of this
+    transaction from its mesh port to that port of the host that the sender is connected from, and to no other host."""
+
+    TYPE: ClassVar[int] = 0x5A
+    request: U32
+    transaction: Annotated[bytes, Size(12, 12)]
+    port: Annotated[int, Range(0, 65_535)]
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverTold:
+    """Answers ObserverAsk: the other port on which STUN is answered (0: there is none), and whether it was sent. Who
+    asked for nothing to be sent gets the signed peer records of other such nodes."""
+
+    TYPE: ClassVar[int] = 0x5B
+    request: U32
+    other_port: Annotated[int, Range(0, 65_535)]
+    sent: bool
+    observers: Annotated[tuple[Record, ...], Items(4)]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayReserve:
+    """Asks a relay for a session, or to renew `session` (empty: for a new one)."""
+
+    TYPE: ClassVar[int] = 0x5C
+    request: U32
+    session: Annotated[bytes, Size(0, 8)]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayGrant:
+    """Answers RelayReserve: the session, its key, its life in seconds, and how many bytes a second it takes."""
+
+    TYPE: ClassVar[int] = 0x5D
+    request: U32
+    session: Annotated[bytes, Size(8, 8)]
+    key: Key
+    lifetime: Annotated[int, Range(1, 86_400)]
+    rate: Annotated[int, Range(1, 2**53)]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRefuse:
+    """Answers RelayReserve: why there is no session. `code` is one of wire.codes."""
+
+    TYPE: ClassVar[int] = 0x5E
+    request: U32
+    code: Code
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDrain:
+    """The relay stops in so many seconds, and grants nothing any more."""
+
+    TYPE: ClassVar[int] = 0x5F
+    seconds: Annotated[int, Range(0, 86_400)]
+
+
 Message = (
     Hello
     | Disconnect
@@ -239,6 +337,14 @@ Message = (
     | FindValue
     | FindValueReply
     | StoreReply
+    | Candidates
+    | Sync
+    | ObserverAsk
+    | ObserverTold
+    | RelayReserve
+    | RelayGrant
+    | RelayRefuse
+    | RelayDrain
 )
 
 MESSAGES: tuple[type[Message], ...] = (
@@ -260,4 +366,12 @@ MESSAGES: tuple[type[Message], ...] = (
     FindValue,
     FindValueReply,
     StoreReply,
+    Candidates,
+    Sync,
+    ObserverAsk,
+    ObserverTold,
+    RelayReserve,
+    RelayGrant,
+    RelayRefuse,
+    RelayDrain,
 )

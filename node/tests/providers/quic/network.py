@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from macula.core.address import Address
-from macula.core.effects import Dial, SendMessage, TransportEffect
+from macula.core.effects import Dial, EndpointEffect, SendMessage
 from macula.core.events import DialFailed, Event, MessageReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.identity import Identity, NodeId
@@ -46,7 +46,7 @@ class Host:
         self.events: list[Event] = []
         self.dials = 0
 
-    def do(self, effect: TransportEffect) -> None:
+    def do(self, effect: EndpointEffect) -> None:
         self.endpoint.execute(effect, self.network.now)
 
     def dial(self, *targets: Host | Address, expected: NodeId | None = None, timeout: float = 5.0) -> int:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from macula.core.address import Address
 from macula.core.events import DatagramReceived
-from macula.providers.quic.admission import Accept, Admission, PrefixLimiter, Reply, prefix_of
+from macula.core.network_limiter import PrefixLimiter
+from macula.core.networks import network_of
+from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.demux import parse_header
 from macula.providers.quic.settings import QuicSettings
 from macula.wire.messages import Publish
@@ -40,8 +42,8 @@ def back(net: Network, source: Address) -> int:
 
 
 def test_prefixes() -> None:
-    assert prefix_of("192.0.2.1") == prefix_of("192.0.2.254") != prefix_of("192.0.3.1")
-    assert prefix_of("2001:db8:0:100::1") == prefix_of("2001:db8:0:1ff::9") != prefix_of("2001:db8:0:200::1")
+    assert network_of("192.0.2.1") == network_of("192.0.2.254") != network_of("192.0.3.1")
+    assert network_of("2001:db8:0:100::1") == network_of("2001:db8:0:1ff::9") != network_of("2001:db8:0:200::1")
 
 
 def test_a_network_gets_its_burst_then_its_rate_and_completed_handshakes_are_free() -> None:
@@ -100,6 +102,17 @@ def test_a_retry_token_is_good_for_its_address_and_time_only() -> None:
     assert admission.judge(second, 1200, here, 64, 1.0) == Accept(bytes(8), retry.source_cid, proven=True)
     assert isinstance(admission.judge(second, 1200, there, 64, 1.0), Reply)
     assert isinstance(admission.judge(second, 1200, here, 64, 31.0), Reply)
+
+
+def test_a_client_in_a_tunnel_has_proven_its_address_and_is_bounded_all_the_same() -> None:
+    admission = Admission(QuicSettings(initial_burst=3), random.Random(1))
+    here = Address("192.0.2.1", 9).tunnel(50_000)
+    busy = QuicSettings().retry_threshold
+    assert [admission.judge(header(), 1200, here, busy, 0.0) for _ in range(4)] == [
+        *[Accept(bytes(8), None, proven=True)] * 3,
+        None,
+    ]
+    assert admission.judge(header(), 1200, here, QuicSettings().max_half_open, 100.0) is None
 
 
 def test_a_client_that_never_answers_gets_at_most_three_times_what_it_sent() -> None:

@@ -28,7 +28,7 @@ def other_certificate(key: ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey) -
 
 
 def disguise(host: Host, certificate: object, key: object) -> None:
-    for configuration in (host.endpoint._client, host.endpoint._server):
+    for configuration in (host.endpoint._dials._configuration, host.endpoint._server):
         configuration.certificate, configuration.private_key = certificate, key
 
 

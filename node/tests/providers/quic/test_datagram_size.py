@@ -112,7 +112,7 @@ def test_lost_probes_are_no_sign_of_congestion() -> None:
     net = Network()
     Wire(net, 1250)
     a, _ = net.pair()
-    (connection,) = a.endpoint._connections.values()
+    (connection,) = a.endpoint._connections
     before = connection._quic.congestion_window
     net.run(30.0)
     assert connection._quic.congestion_window >= before

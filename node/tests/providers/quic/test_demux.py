@@ -24,7 +24,7 @@ def test_first_bytes_of_other_protocols_are_not_quic() -> None:
 
 
 def test_stun_and_probes_are_told_from_everything_else_by_the_first_byte() -> None:
-    assert [first for first in range(256) if is_ours(bytes([first]))] == [*range(4), *range(0x20, 0x30)]
+    assert [first for first in range(256) if is_ours(bytes([first]))] == [*range(4), *range(0x21, 0x30)]
     assert not is_ours(b"")
 
 

@@ -50,8 +50,8 @@ def test_a_long_reason_is_cut() -> None:
 def test_raw_datagrams_pass_beside_the_connections() -> None:
     net = Network()
     a, b = net.host(1), net.host(2)
-    for data in (b"\x00\x01stun", b"\x20probe", b"\x10neither", b""):
+    for data in (b"\x00\x01stun", b"\x21probe", b"\x10neither", b""):
         a.do(SendDatagram(b.address, data))
     net.run(1.0)
-    assert b.events == [DatagramReceived(a.address, b"\x00\x01stun"), DatagramReceived(a.address, b"\x20probe")]
+    assert b.events == [DatagramReceived(a.address, b"\x00\x01stun"), DatagramReceived(a.address, b"\x21probe")]
     assert b.endpoint.connections == 0

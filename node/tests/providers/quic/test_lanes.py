@@ -101,11 +101,11 @@ def test_a_breach_closes_that_connection_with_a_code_and_no_other(
     other = net.host(3)
     other.dial(b)
     net.run(1.0)
-    (connection,) = a.endpoint._connections.values()
+    (connection,) = a.endpoint._connections
     b.do(PauseReading(a.id, Lane.CONTROL, True))
     ignore_stream_limits(connection._quic)
     breach(connection._quic)
-    a.endpoint._touch(connection)
+    a.endpoint._connections.touch(connection)
     net.run(5.0)
     assert [event.code for event in b.lost] == [code] and b.lost[0].reason
     assert [event.code for event in a.lost] == [code]
@@ -118,9 +118,9 @@ def test_a_breach_closes_that_connection_with_a_code_and_no_other(
 def test_sending_on_a_connection_that_a_peer_has_just_broken_is_harmless() -> None:
     net = Network()
     a, b = net.pair()
-    (connection,) = a.endpoint._connections.values()
+    (connection,) = a.endpoint._connections
     connection._quic.stop_stream(3, 7)
-    a.endpoint._touch(connection)
+    a.endpoint._connections.touch(connection)
     # Between the packet and its consequences, as an engine does that answers what came with it.
     for data, _ in a.endpoint.datagrams_to_send(net.now):
         b.endpoint.receive(data, a.address, net.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,14 +34,14 @@ def test_an_unproven_address_gets_three_times_what_it_sent(steps: list[tuple[str
             path.received(source, size, None)
             received += size if source == HERE else 0
         else:
-            sent += sum(len(data) for data, _ in path.route(bytes(size)))
+            sent += sum(len(data) for data, _ in path.send(bytes(size)))
         assert sent <= AMPLIFICATION * received
 
 
 def test_a_proof_from_elsewhere_neither_moves_nor_proves_the_path() -> None:
     path = Path([HERE], proven=False, now=0.0)
     path.answered(THERE)
-    assert path.address == HERE and not path.proven
+    assert path.route == HERE and not path.proven
     path.answered(HERE)
     assert path.proven
 
@@ -62,7 +63,7 @@ def test_the_first_flight_goes_to_every_address_in_turn_until_one_answers() -> N
     dial = a.dial(*dead, b.address, expected=b.id)
     net.run(2.0)
     assert [round(started[target] - begin, 3) for target in (*dead, b.address)] == [0.0, 0.05, 0.1]
-    assert [(event.dial, event.address) for event in a.connected] == [(dial, b.address)]
+    assert [(event.dial, event.route) for event in a.connected] == [(dial, b.address)]
     assert len(b.connected) == 1 and b.endpoint.connections == 1
     before = {target: net.sent[a.address, target] for target in dead}
     a.send(b, numbered(1, 100_000))
@@ -164,3 +165,42 @@ def test_an_idle_connection_is_kept_alive_and_a_dead_one_is_lost_after_the_idle_
     net.run(100.0, lambda: bool(a.lost and b.lost))
     assert a.lost[0].code == b.lost[0].code == "lost"
     assert 40.0 <= net.now - begin <= 61.0
+
+
+PLACE = Address("10.0.0.1", 9443)
+WAYS = (PLACE.tunnel(443), PLACE.tunnel(9443), PLACE, Address("10.0.0.2", 9443))
+
+
+def test_tunnels_get_their_first_flight_after_everything_else_has_had_a_chance() -> None:
+    path = Path(WAYS, proven=True, now=10.0, stagger=0.05, tunnel_stagger=0.3)
+    seen = [(10.0, route) for _, route in path.send(b"hello")]
+    while (at := path.next_start) is not None:
+        seen += [(at, route) for _, route in path.start_next(at)]
+    assert [(round(at, 6), route) for at, route in seen] == [
+        (10.0, PLACE),
+        (10.05, Address("10.0.0.2", 9443)),
+        (10.3, PLACE.tunnel(443)),
+        (10.6, PLACE.tunnel(9443)),
+    ]
+
+
+def test_an_answer_by_udp_leaves_the_tunnels_alone() -> None:
+    path = Path(WAYS, proven=True, now=10.0, stagger=0.05, tunnel_stagger=0.3)
+    path.send(b"hello")
+    path.answered(PLACE)
+    assert path.next_start is None and path.start_next(11.0) == []
+    assert path.send(b"more") == [(b"more", PLACE)]
+
+
+def test_where_only_tunnels_are_known_the_first_one_is_tried_at_once() -> None:
+    path = Path(WAYS[:2], proven=True, now=10.0, stagger=0.05, tunnel_stagger=0.3)
+    assert path.tried == WAYS[:1] and path.next_start == pytest.approx(10.3)
+
+
+@pytest.mark.parametrize(
+    ("source", "follows"), [(PLACE.tunnel(5000), True), (PLACE.tunnel(4000), False), (Address("10.0.0.1", 5000), False)]
+)
+def test_from_a_tunnel_only_another_tunnel_is_followed(source: Address, follows: bool) -> None:
+    path = Path([PLACE.tunnel(4000)], proven=True, now=10.0)
+    assert path.leads_elsewhere(source) is follows
+    assert not Path([PLACE], proven=True, now=10.0).leads_elsewhere(source)

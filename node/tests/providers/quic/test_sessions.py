@@ -48,7 +48,7 @@ def test_crossing_dials_end_as_one_connection_with_the_smaller_id_as_client() ->
         for lane in Lane:
             assert host.numbers(lane) == list(range(1, 41))
         assert host.endpoint.connections == 1
-        (connection,) = host.endpoint._connections.values()
+        (connection,) = host.endpoint._connections
         assert connection.is_client == (host.id < peer.id)
 
 

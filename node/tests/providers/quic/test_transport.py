@@ -110,7 +110,7 @@ async def test_unreachable_addresses_and_garbage_do_no_harm() -> None:
         target = b.transport.local_address
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
             for size in (0, 1, 2, 7, 1200, 60000):
-                noise.sendto(os.urandom(size), tuple(target))
+                noise.sendto(os.urandom(size), (target.host, target.port))
         unreachable = Address("255.255.255.255", 9), Address("0.0.0.0", 9), Address("::1", target.port)
         assert isinstance(await a.dial(*unreachable, target, expected=b.id), PeerConnected)
         refused = await a.dial(Address("::1", 9443))
@@ -133,7 +133,7 @@ async def test_two_hundred_dials_leave_nothing_behind() -> None:
                 await settled(node)
         for node in (a, b):
             assert node.transport._endpoint.connections == 0
-            assert not node.transport._endpoint._timers._due
+            assert not node.transport._endpoint._connections._timers._due
         assert open_descriptors() == descriptors
         assert len(asyncio.all_tasks()) == tasks
 

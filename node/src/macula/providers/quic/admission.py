@@ -4,49 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from aioquic.quic.packet import QuicHeader, QuicPacketType, encode_quic_retry, encode_quic_version_negotiation
 from aioquic.quic.retry import QuicRetryTokenHandler
-from cachetools import LRUCache
 
 from macula.core.address import Address
-from macula.core.token_bucket import TokenBucket
+from macula.core.network_limiter import PrefixLimiter
+from macula.core.route import Relayed, Route
+from macula.providers.quic.relay.limits import RelayedLimiter
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.tuned import CID_LENGTH, VERSIONS
 
-MAX_PREFIXES = 4096
-
 _MIN_CLIENT_CHOSEN_CID = 8
-
-
-def prefix_of(host: str) -> bytes:
-    """The network that a flood is held against: /24 of IPv4, /56 of IPv6."""
-    packed = ip_address(host).packed
-    return packed[:3] if len(packed) == 4 else packed[:7]
-
-
-class PrefixLimiter:
-    """A token bucket per network. Least recently used ones are forgotten above MAX_PREFIXES."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._buckets: LRUCache[bytes, TokenBucket] = LRUCache(MAX_PREFIXES)
-
-    def take(self, host: str, now: float) -> bool:
-        """Whether one more handshake may start."""
-        prefix = prefix_of(host)
-        bucket = self._buckets.get(prefix)
-        if bucket is None:
-            bucket = self._buckets[prefix] = TokenBucket(self._rate, self._burst, now)
-        return bucket.take(1, now)
-
-    def give_back(self, host: str) -> None:
-        """A handshake was completed: it is not held against its network."""
-        bucket = self._buckets.get(prefix_of(host))
-        if bucket is not None:
-            bucket.give_back(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +42,17 @@ class Admission:
         self._rng = rng
         self._tokens = QuicRetryTokenHandler()
         self._limiter = PrefixLimiter(settings.initial_rate, settings.initial_burst)
+        self._relayed = RelayedLimiter(settings.initial_rate, settings.initial_burst)
 
-    def judge(
-        self, header: QuicHeader, size: int, source: Address, half_open: int, now: float
-    ) -> Accept | Reply | None:
-        """What to do with a datagram of `size` bytes while `half_open` handshakes are under way; None drops it."""
+    def judge(self, header: QuicHeader, size: int, source: Route, half_open: int, now: float) -> Accept | Reply | None:
+        """What to do with a datagram of `size` bytes while `half_open` handshakes are under way; None drops it.
+
+        For one that came through a relay, `half_open` are those through that relay.
+        """
         if size < SMALLEST_DATAGRAM or not header.version or len(header.destination_cid) < _MIN_CLIENT_CHOSEN_CID:
             return None
+        if isinstance(source, Relayed):
+            return self._judge_relayed(header, source, half_open, now)
         if header.version not in VERSIONS:
             return self._negotiate(header) if self._limiter.take(source.host, now) else None
         if header.packet_type is not QuicPacketType.INITIAL or half_open >= self._settings.max_half_open:
@@ -88,13 +61,25 @@ class Admission:
             return Accept(original, header.destination_cid, proven=True)
         if not self._limiter.take(source.host, now):
             return None
-        if half_open >= self._settings.retry_threshold:
+        if half_open >= self._settings.retry_threshold and not source.tunnelled:
             return self._retry(header, source, now)
-        return Accept(header.destination_cid, None, proven=False)
+        # Over TCP a client has shown already that it receives at its address.
+        return Accept(header.destination_cid, None, proven=source.tunnelled)
 
-    def completed(self, source: Address) -> None:
+    def completed(self, source: Route) -> None:
         """A handshake that was accepted has been completed by its client."""
-        self._limiter.give_back(source.host)
+        if isinstance(source, Relayed):
+            self._relayed.give_back(source)
+        else:
+            self._limiter.give_back(source.host)
+
+    def _judge_relayed(self, header: QuicHeader, source: Relayed, half_open: int, now: float) -> Accept | None:
+        # A relay has shown that it is where it is, and that it wants what goes to its clients: a token proves no more.
+        if header.version not in VERSIONS or header.packet_type is not QuicPacketType.INITIAL:
+            return None
+        if half_open >= self._settings.retry_threshold or not self._relayed.take(source, now):
+            return None
+        return Accept(header.destination_cid, None, proven=True)
 
     def _original_id(self, header: QuicHeader, source: Address, now: float) -> bytes | None:
         try:

@@ -7,8 +7,8 @@ from enum import Enum, auto
 
 from aioquic.quic import events as quic_events
 
-from macula.core.address import Address
 from macula.core.lanes import Lane
+from macula.core.route import Relayed, Route
 from macula.errors import IdentityError, ProtocolError
 from macula.identity import NodeId
 from macula.providers.quic.certificate import read_certificate
@@ -16,9 +16,10 @@ from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERRO
 from macula.providers.quic.dialing import Attempt
 from macula.providers.quic.lanes import CONTINUES, InboundLanes, Outbound
 from macula.providers.quic.mtu import PathMtu
-from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
-from macula.providers.quic.path import Path
-from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Moved, Note, Opened, Overdue, Proved
+from macula.providers.quic.path import Path, Sent
+from macula.providers.quic.relay.frame import OVERHEAD
+from macula.providers.quic.settings import LARGEST_DATAGRAM, SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
 
@@ -65,9 +66,11 @@ class Connection:
         self.peer: NodeId | None = None
         self.instance = 0
         self.suspect = False
-        self.farewell: tuple[tuple[bytes, Address], ...] = ()
+        self.farewell: tuple[tuple[bytes, Route], ...] = ()
         self.cids: dict[bytes, None] = {quic.host_cid: None}
         self.inbound = InboundLanes(settings.lane_window)
+        self.needed = False
+        """Whether others still go through the peer: then leaving waits for them, up to its timeout."""
         self._mtu = PathMtu(settings.max_datagram_size, rng)
         self._quic = quic
         self._settings = settings
@@ -77,6 +80,8 @@ class Connection:
         self._state_at: float | None = handshake_at
         self._hold_at: float | None = None
         self._keep_alive_at: float | None = None
+        self._doubt_told = False
+        self._silent = False
 
     @property
     def rtt(self) -> float:
@@ -102,15 +107,17 @@ class Connection:
         """Start the handshake as a client."""
         self._quic.connect(VIRTUAL_ADDRESS, now)
 
-    def receive(self, data: bytes, source: Address, now: float, ttl: int | None) -> None:
+    def receive(self, data: bytes, source: Route, now: float, ttl: int | None) -> None:
         """A datagram with one of this connection's ids came."""
         quic = self._quic
-        proofs = quic.proofs
+        proofs, newest = quic.proofs, quic.newest_packet
         self.path.received(source, len(data), ttl)
         try:
             quic.receive_datagram(data, VIRTUAL_ADDRESS, now)
             if quic.proofs != proofs:
                 self.path.answered(source)
+                if quic.newest_packet > newest and self.path.leads_elsewhere(source):
+                    self.switch_path(source)
                 self._heard(now)
             self._pump(now)
         except ProtocolError as error:
@@ -118,7 +125,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - a fault of the library must cost one connection, not the node
             self._break(error)
 
-    def handle_timer(self, now: float) -> list[tuple[bytes, Address]]:
+    def handle_timer(self, now: float) -> Sent:
         """A deadline has come. Returns first flights to further addresses of a dial."""
         if self._state_at is not None and now >= self._state_at:
             self._state_at = None
@@ -154,19 +161,20 @@ class Connection:
         )
         return min((at for at in deadlines if at is not None), default=None)
 
-    def flush(self, now: float) -> list[tuple[bytes, Address]]:
+    def flush(self, now: float) -> Sent:
         """The datagrams to send now. If they close the connection they are kept as its `farewell`."""
         if self.over:
             return []
-        if self.state is State.LEAVING and self._closing is not None and not self._unacknowledged():
+        done = not self.needed and not self._unacknowledged()
+        if self.state is State.LEAVING and self._closing is not None and done:
             self.close(self._closing)
-        out: list[tuple[bytes, Address]] = []
+        out: Sent = []
         try:
             self._fit(now)
             for data, _ in self._quic.datagrams_to_send(now):
-                out += self.path.route(data)
+                out += self.path.send(data)
             if self._settled and (probe := self._mtu.due(now)) is not None:
-                out += self.path.route(self._quic.probe(probe, now))
+                out += self.path.send(self._quic.probe(probe, now))
             self._collect_ids()
         except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
@@ -184,7 +192,7 @@ class Connection:
     def activate(self, *, continues: bool, now: float) -> None:
         """Become the peer's connection: open the lanes, as new ones or as those of another connection."""
         self.state = State.ACTIVE
-        self._mtu.restart(now + _SETTLING_TIME)
+        self._mtu.restart(now + _SETTLING_TIME, _room(self.path.route))
         self._heard(now)
         for lane in Lane:
             stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
@@ -237,12 +245,16 @@ class Connection:
             self._closing = closing
         self._quic.close(error_code=APPLICATION_CODE, reason_phrase=encode_phrase(self._closing))
 
-    def switch_path(self, address: Address) -> None:
-        """Send everything to another address of the peer from now on, in datagrams of the smallest size at first."""
-        self.path.switch(address)
-        self._mtu.restart(0.0)
+    def switch_path(self, route: Route) -> None:
+        """Send everything by another route from now on, in datagrams of the smallest size at first."""
+        moved = route != self.path.route
+        self.path.switch(route)
+        self._mtu.restart(0.0, _room(route))
         self._quic.resize(self._mtu.size)
         self._quic.reset_path()
+        self._doubt_told, self._silent = False, True
+        if moved:
+            self._notes.append(Moved(route))
 
     def refused(self, size: int, now: float) -> None:
         """The system does not send datagrams of `size` bytes to the path's address."""
@@ -265,6 +277,7 @@ class Connection:
         self._quic.resize(self._mtu.size)
 
     def _heard(self, now: float) -> None:
+        self._silent = False
         if self.state is State.ACTIVE:
             self._keep_alive_at = now + self._settings.keep_alive
             # QUIC's own idle timer starts again with every first packet sent, so with the first ping, too.
@@ -340,10 +353,19 @@ class Connection:
             if outbound.blocked and self._quic.buffered(outbound.stream_id) <= self._settings.low_water:
                 outbound.blocked = False
                 self._notes.append(Credit(lane, False))
-        suspect = self._quic.probe_timeouts >= self._settings.suspect_timeouts
-        if suspect != self.suspect and self.state is State.ACTIVE:
-            self.suspect = suspect
-            self._notes.append(Doubt(suspect))
+        if self.state is State.ACTIVE:
+            self._judge()
+
+    def _judge(self) -> None:
+        # A switched path starts with no time-outs, which says nothing yet: the peer stays suspect until it is heard,
+        # and is reported again if this path fails it, too.
+        timed_out = self._quic.probe_timeouts >= self._settings.suspect_timeouts
+        if timed_out and not self._doubt_told:
+            self.suspect = self._doubt_told = True
+            self._notes.append(Doubt(True))
+        elif not timed_out and self.suspect and not self._silent:
+            self.suspect = self._doubt_told = False
+            self._notes.append(Doubt(False))
 
     def _end_of(self, end: quic_events.ConnectionTerminated) -> Closing:
         return Closing(LOST, end.reason_phrase.lower()) if self._quic.expired else decode_end(end)
@@ -355,3 +377,11 @@ class Connection:
     def _over(self, closing: Closing) -> None:
         self.state = State.OVER
         self._notes.append(Ended(closing))
+
+
+def _room(route: Route) -> int:
+    """The largest datagram that this route may be tried with: what fits into one of UDP. In a tunnel size says nothing
+    of the path, which is TCP's."""
+    if isinstance(route, Relayed):
+        return LARGEST_DATAGRAM - OVERHEAD
+    return SMALLEST_DATAGRAM if route.tunnelled else LARGEST_DATAGRAM

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.quic.packet import QuicHeader, pull_quic_header
 
-from macula.core.address import Address
+from macula.core.route import Route
 from macula.providers.quic.connection import Connection
 from macula.providers.quic.tuned import CID_LENGTH
 
@@ -18,6 +18,7 @@ _LONG_HEADER = 0x80
 _FIXED_BIT = 0x40
 _STUN_LAST = 0x03
 _PROBE = 0x20
+_RELAYED = 0x20
 
 
 def is_quic(data: bytes) -> bool:
@@ -27,7 +28,12 @@ def is_quic(data: bytes) -> bool:
 
 def is_ours(data: bytes) -> bool:
     """Whether the first byte is that of STUN or of a probe of ours: of what the engine handles itself (RFC 9443)."""
-    return bool(data) and (data[0] <= _STUN_LAST or data[0] & 0xF0 == _PROBE)
+    return bool(data) and (data[0] <= _STUN_LAST or (data[0] & 0xF0 == _PROBE and data[0] != _RELAYED))
+
+
+def is_relayed(data: bytes) -> bool:
+    """Whether the first byte is that of a relay's frame."""
+    return bool(data) and data[0] == _RELAYED
 
 
 def destination_id(data: bytes) -> bytes | None:
@@ -52,10 +58,10 @@ def parse_header(data: bytes) -> QuicHeader | None:
 class Grave:
     """What is left of a closed connection: its last words, repeated less and less often to a peer that missed them."""
 
-    farewell: tuple[tuple[bytes, Address], ...]
+    farewell: tuple[tuple[bytes, Route], ...]
     hits: int = 0
 
-    def visit(self) -> tuple[tuple[bytes, Address], ...]:
+    def visit(self) -> tuple[tuple[bytes, Route], ...]:
         """A packet for the connection came; what to answer (RFC 9000, section 10.2.1)."""
         self.hits += 1
         return self.farewell if self.hits & (self.hits - 1) == 0 else ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from macula.core.address import Address
 from macula.core.events import UNREACHABLE, DialFailed
+from macula.core.route import Route
 from macula.identity import NodeId
 
 
@@ -14,22 +14,22 @@ class Attempt:
     """One Dial effect: what is still to be tried, and what came of the rest."""
 
     dial: int
-    addresses: tuple[Address, ...]
+    routes: tuple[Route, ...]
     expected: NodeId | None
     deadline: float
     failures: list[str] = field(default_factory=list)
     code: str = UNREACHABLE
     """As of DialFailed."""
 
-    def failed(self, address: Address, reason: str) -> None:
-        """An address answered and was of no use: it is not tried again."""
-        self.failures.append(f"{address}: {reason}")
-        self.addresses = tuple(other for other in self.addresses if other != address)
+    def failed(self, route: Route, reason: str) -> None:
+        """Somebody answered by this route and was of no use: it is not tried again."""
+        self.failures.append(f"{route}: {reason}")
+        self.routes = tuple(other for other in self.routes if other != route)
 
-    def unanswered(self, addresses: tuple[Address, ...], reason: str) -> None:
+    def unanswered(self, routes: tuple[Route, ...], reason: str) -> None:
         """Time is up: nothing is left to be tried."""
-        self.failures += [f"{address}: {reason}" for address in addresses]
-        self.addresses = ()
+        self.failures += [f"{route}: {reason}" for route in routes]
+        self.routes = ()
 
     @property
     def outcome(self) -> DialFailed:

@@ -11,23 +11,37 @@ from collections import deque
 from typing import assert_never
 
 from macula.core.address import Address
-from macula.core.effects import ClosePeer, Dial, PauseReading, SendDatagram, SendMessage, SetPath, TransportEffect
-from macula.core.events import UNREACHABLE, DatagramReceived, DialFailed, Event, PeerConnected, PeerRefused
-from macula.core.timers import Timers
+from macula.core.effects import (
+    ClosePeer,
+    Dial,
+    EndClient,
+    EndpointEffect,
+    LeaveRelay,
+    PauseReading,
+    SendDatagram,
+    SendMessage,
+    ServeClient,
+    SetPath,
+    UseRelay,
+)
+from macula.core.events import DatagramReceived, Event, PathMoved, PeerRefused
+from macula.core.route import Relayed, Route
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
 from macula.providers.quic.connection import Connection, State
-from macula.providers.quic.demux import ConnectionIds, Grave, destination_id, is_ours, is_quic, parse_header
+from macula.providers.quic.connections import Connections
+from macula.providers.quic.demux import Grave, destination_id, is_ours, is_quic, is_relayed, parse_header
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
-from macula.providers.quic.dialing import Attempt
-from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Note, Opened, Overdue, Proved
+from macula.providers.quic.dials import Dials
+from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Moved, Note, Opened, Overdue, Proved
 from macula.providers.quic.path import Path
+from macula.providers.quic.relay.port import RelayPort
 from macula.providers.quic.sessions import Sessions, Verdict
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection, make_configuration
-from macula.runtime.transport import PathStatus
+from macula.runtime.transport import PathStatus, RelayCounts
 from macula.wire import Message, codes, encode
 
 _NO_FAULT = (LOST, codes.DUPLICATE, codes.GOING_AWAY)
@@ -48,23 +62,21 @@ class Endpoint:
     ) -> None:
         """`instance` is a number (1 to 2**159 - 1) that no other run of this node has; it tells peers of a restart."""
         self._settings = settings or QuicSettings()
-        self._own = identity.node_id
         certificate = make_certificate(identity, instance)
-        self._client, self._server = (
+        client, self._server = (
             make_configuration(identity, certificate, self._settings, is_client=is_client, diagnosis=diagnosis)
             for is_client in (True, False)
         )
         self._admission = Admission(self._settings, rng)
-        self._rng = rng
-        self._ids = ConnectionIds(self._settings.linger_time)
-        self._connections: dict[int, Connection] = {}
-        self._half_open: dict[int, Address] = {}
-        self._timers: Timers[int] = Timers()
-        self._dirty: dict[int, Connection] = {}
-        self._datagrams: list[tuple[bytes, Address]] = []
+        self._connections = Connections(self._settings, rng)
+        self._relays = RelayPort()
+        self._datagrams: list[tuple[bytes, Route]] = []
         self._events: deque[Event] = deque()
-        self._sessions = Sessions(self._own, self._events.append, self._touch)
-        self._count = 0
+        report = self._events.append
+        self._sessions = Sessions(identity.node_id, report, self._connections.touch)
+        self._dials = Dials(
+            identity.node_id, client, self._settings, self._connections, self._sessions, self._relays, report
+        )
         self._encoded: tuple[Message, bytes] | None = None
 
     @property
@@ -75,7 +87,7 @@ class Endpoint:
     @property
     def connection_ids(self) -> int:
         """Connection ids that are known, those of recently closed connections included."""
-        return len(self._ids)
+        return self._connections.ids
 
     @property
     def peers(self) -> tuple[NodeId, ...]:
@@ -88,7 +100,14 @@ class Endpoint:
         if session is None:
             return None
         path = session.active.path
-        return PathStatus("direct", path.address, session.active.rtt, path.hops, path.bytes_sent, path.bytes_received)
+        relay = path.route.relay if isinstance(path.route, Relayed) else None
+        address = self._relays.address(path.route)
+        return PathStatus(address, session.active.rtt, path.hops, path.bytes_sent, path.bytes_received, relay)
+
+    @property
+    def relayed(self) -> RelayCounts:
+        """What this node forwarded as a relay."""
+        return self._relays.counts()
 
     def datagram_size(self, peer: NodeId) -> int | None:
         """The largest datagram that is sent to a connected peer, probes apart, in bytes."""
@@ -99,12 +118,27 @@ class Endpoint:
 
     def receive(self, data: bytes, source: Address, now: float, ttl: int | None = None) -> None:
         """A datagram came from `source`, with this IP TTL if it is known. What is malformed is dropped."""
-        if is_ours(data):
+        if is_relayed(data):
+            self._receive_relayed(data, source, now)
+        elif is_ours(data):
             self._events.append(DatagramReceived(source, data))
+        else:
+            self._receive_quic(data, source, now, ttl)
+
+    def _receive_relayed(self, frame: bytes, source: Address, now: float) -> None:
+        passed = self._relays.receive(frame, source, now)
+        if passed is None:
             return
+        data, route = passed
+        if isinstance(route, Relayed):
+            self._receive_quic(data, route, now, None)
+        else:
+            self._datagrams.append((data, route))
+
+    def _receive_quic(self, data: bytes, source: Route, now: float, ttl: int | None) -> None:
         if not is_quic(data) or (cid := destination_id(data)) is None:
             return
-        owner = self._ids.get(cid)
+        owner = self._connections.find(cid)
         if isinstance(owner, Grave):
             self._datagrams += owner.visit()
             return
@@ -113,49 +147,55 @@ class Endpoint:
             return
         connection.receive(data, source, now, ttl)
         if owner is None and not connection.started:
-            self._discard(connection)
+            self._connections.discard(connection)
             return
-        self._touch(connection)
+        self._connections.touch(connection)
         self._digest(connection, now)
 
     def refused(self, size: int, target: Address, now: float) -> None:
         """The system does not send datagrams of `size` bytes to `target`: they are larger than a local link carries."""
-        for connection in self._connections.values():
-            if connection.path.address == target:
-                connection.refused(size, now)
-                self._touch(connection)
+        for connection in self._connections:
+            route = connection.path.route
+            if self._relays.address(route) == target:
+                connection.refused(size - self._relays.overhead(route), now)
+                self._connections.touch(connection)
 
-    def execute(self, effect: TransportEffect, now: float) -> None:
+    def execute(self, effect: EndpointEffect, now: float) -> None:
         """Carry out an effect. Raises ArgumentError for a message that breaks a limit of its fields."""
         match effect:
             case Dial():
-                self._dial(effect, now)
+                self._dials.start(effect, now)
             case SendMessage(peer, lane, message):
                 session = self._sessions.get(peer)
                 if session is not None:
                     session.active.send(lane, self._frame(message))
-                    self._touch(session.active)
+                    self._connections.touch(session.active)
             case ClosePeer(peer, code, reason):
+                session = self._sessions.get(peer)
                 self._sessions.close(peer, Closing(code, reason), now)
+                if session is not None:
+                    self._connections.await_relayed(session.active)
             case PauseReading(peer, lane, paused):
                 self._sessions.pause(peer, lane, paused)
             case SendDatagram(target, data):
                 self._datagrams.append((data, target))
-            case SetPath(peer, address):
+            case SetPath(peer, route):
                 session = self._sessions.get(peer)
                 if session is not None:
-                    session.active.switch_path(address)
-                    self._touch(session.active)
+                    session.active.switch_path(route)
+                    self._digest(session.active, now)
+                    self._connections.touch(session.active)
+            case ServeClient(client=peer) | EndClient(client=peer) | UseRelay(relay=peer) | LeaveRelay(relay=peer):
+                session = self._sessions.get(peer)
+                self._relays.execute(effect, session.active.path.route if session else None, now)
             case _:
                 assert_never(effect)
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""
-        self._ids.expire(now)
-        for number in self._timers.pop_due(now):
-            connection = self._connections[number]
+        for connection in self._connections.pop_due(now):
             self._datagrams += connection.handle_timer(now)
-            self._touch(connection)
+            self._connections.touch(connection)
             self._digest(connection, now)
 
     def close(self, now: float) -> None:
@@ -163,12 +203,10 @@ class Endpoint:
         goodbye = Closing(codes.GOING_AWAY, "the node is stopping")
         for peer in self.peers:
             self._sessions.close(peer, goodbye, now)
-        for connection in self._connections.values():
-            attempt, connection.attempt = connection.attempt, None
-            if attempt is not None:
-                self._events.append(DialFailed(attempt.dial, UNREACHABLE, goodbye.reason))
+        for connection in self._connections:
+            self._dials.abandon(connection, goodbye.reason)
             if connection.state is not State.LEAVING:
-                self._give_up(connection, goodbye)
+                self._connections.give_up(connection, goodbye)
 
     # Output.
 
@@ -180,99 +218,39 @@ class Endpoint:
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
         """What to send now. May make new events."""
-        while self._dirty:
-            connection = self._dirty.pop(next(iter(self._dirty)))
+        while (connection := self._connections.pop_touched()) is not None:
             self._datagrams += connection.flush(now)
             self._digest(connection, now)
             if connection.state is State.OVER:
-                self._bury(connection, now)
+                self._connections.bury(connection, now)
             else:
-                self._ids.update(connection)
-                self._arm(connection)
+                self._connections.settle(connection)
         datagrams, self._datagrams = self._datagrams, []
-        return datagrams
+        return self._relays.wrap(datagrams)
 
     def next_deadline(self) -> float | None:
         """When to call handle_timer; asked after datagrams_to_send."""
-        deadlines = (self._timers.next(), self._ids.next_expiry())
-        return min((at for at in deadlines if at is not None), default=None)
+        return self._connections.next_deadline()
 
     # Connections.
 
-    def _admit(self, data: bytes, source: Address, now: float) -> Connection | None:
+    def _admit(self, data: bytes, source: Route, now: float) -> Connection | None:
         header = parse_header(data)
         if header is None:
             return None
-        match self._admission.judge(header, len(data), source, len(self._half_open), now):
+        relay = source.relay if isinstance(source, Relayed) else None
+        half_open = self._connections.half_open if relay is None else self._connections.half_open_of(relay)
+        match self._admission.judge(header, len(data), source, half_open, now):
             case Reply(reply):
                 self._datagrams.append((reply, source))
             case Accept(original_id, retry_source_id, proven):
                 quic = TunedConnection(self._server, original_id, retry_source_id)
                 path = Path([source], proven=proven, now=now)
-                connection = self._add(quic, path, now + self._settings.handshake_timeout)
-                connection.cids[header.destination_cid] = None
-                self._ids.update(connection)
-                self._half_open[connection.number] = source
+                give_up_at = now + self._settings.handshake_timeout
+                connection = self._connections.add(quic, path, give_up_at, [header.destination_cid])
+                self._connections.inbound(connection, source)
                 return connection
         return None
-
-    def _dial(self, effect: Dial, now: float) -> None:
-        session = self._sessions.get(effect.expected) if effect.expected else None
-        if session is not None and not session.active.suspect and effect.expected:
-            self._events.append(PeerConnected(effect.expected, session.active.path.address, effect.dial, fresh=False))
-            return
-        addresses = tuple(dict.fromkeys(effect.addresses))[: self._settings.max_dial_addresses]
-        attempt = Attempt(effect.dial, addresses, effect.expected, now + effect.timeout)
-        if effect.expected == self._own:
-            attempt.failures.append("this is the node itself")
-            attempt.addresses = ()
-        self._try(attempt, now)
-
-    def _try(self, attempt: Attempt, now: float) -> None:
-        if not attempt.addresses or now >= attempt.deadline:
-            self._events.append(attempt.outcome)
-            return
-        path = Path(attempt.addresses, proven=True, now=now, stagger=self._settings.dial_stagger)
-        connection = self._add(TunedConnection(self._client), path, attempt.deadline)
-        connection.attempt = attempt
-        connection.connect(now)
-        self._ids.update(connection)
-        self._touch(connection)
-
-    def _add(self, quic: TunedConnection, path: Path, handshake_at: float) -> Connection:
-        self._count += 1
-        connection = Connection(self._count, quic, path, self._settings, handshake_at, self._rng)
-        self._connections[self._count] = connection
-        return connection
-
-    def _touch(self, connection: Connection) -> None:
-        if connection.number in self._connections:
-            self._dirty[connection.number] = connection
-
-    def _arm(self, connection: Connection) -> None:
-        deadline = connection.deadline()
-        if deadline is None:
-            self._timers.cancel(connection.number)
-        else:
-            self._timers.set(connection.number, deadline)
-
-    def _discard(self, connection: Connection) -> None:
-        self._ids.forget(connection)
-        self._remove(connection)
-
-    def _bury(self, connection: Connection, now: float) -> None:
-        self._ids.bury(connection, now)
-        self._remove(connection)
-
-    def _remove(self, connection: Connection) -> None:
-        del self._connections[connection.number]
-        self._half_open.pop(connection.number, None)
-        self._dirty.pop(connection.number, None)
-        self._timers.cancel(connection.number)
-
-    def _give_up(self, connection: Connection, closing: Closing) -> None:
-        connection.close(closing)
-        self._touch(connection)
 
     # What connections report.
 
@@ -284,14 +262,14 @@ class Endpoint:
     def _note(self, connection: Connection, note: Note, now: float) -> None:
         peer = connection.peer
         if isinstance(note, Ended):
-            self._dial_ended(connection, note.closing, now)
+            self._dials.ended(connection, note.closing, now)
             self._tell_refused(connection, note.closing)
         if peer is None:
             return
         match note:
             case Proved():
                 if connection.attempt is not None:
-                    self._dialed(connection, connection.attempt, peer, now)
+                    self._dials.proven(connection, connection.attempt, peer, now)
             case Opened(lane):
                 if not connection.is_client and connection.state is State.HANDSHAKE:
                     self._accepted(connection, peer, now)
@@ -301,60 +279,28 @@ class Endpoint:
                 self._sessions.lane_ended(connection, peer, lane)
             case Overdue():
                 self._sessions.overdue(connection, peer)
+            case Moved(route):
+                if self._sessions.is_active(connection, peer):
+                    self._relays.moved(peer, route)
+                    self._events.append(PathMoved(peer, route))
             case Got() | Credit() | Doubt():
                 self._sessions.note(connection, peer, note)
             case Ended(closing):
                 self._sessions.ended(connection, peer, closing)
 
-    def _dialed(self, connection: Connection, attempt: Attempt, peer: NodeId, now: float) -> None:
-        if peer == self._own:
-            wrong = "this is the node itself"
-        elif attempt.expected is not None and peer != attempt.expected:
-            wrong = f"expected {attempt.expected}, found {peer}"
-            attempt.code = codes.BAD_IDENTITY
-        else:
-            connection.attempt = None
-            if self._sessions.proven(connection, peer, now) is Verdict.SURPLUS:
-                self._events.append(PeerConnected(peer, connection.path.address, attempt.dial, fresh=False))
-            else:
-                self._announce(connection, peer, attempt.dial)
-            return
-        self._give_up(connection, Closing(codes.BAD_IDENTITY, wrong))
-
     def _accepted(self, connection: Connection, peer: NodeId, now: float) -> None:
-        source = self._half_open.pop(connection.number, None)
+        source = self._connections.completed(connection)
         if source is not None:
             self._admission.completed(source)
         if self._sessions.proven(connection, peer, now) in (Verdict.FIRST, Verdict.REPLACES):
-            self._announce(connection, peer, None)
-
-    def _announce(self, connection: Connection, peer: NodeId, dial: int | None) -> None:
-        """Tell the engine of a new session. It answers every dial to this peer: their connections are given up."""
-        dials = [] if dial is None else [dial]
-        for other in self._connections.values():
-            if other.attempt is not None and other.attempt.expected == peer:
-                dials.append(other.attempt.dial)
-                other.attempt = None
-                self._give_up(other, Closing(codes.DUPLICATE, "there is a connection already"))
-        address = connection.path.address
-        self._events.append(PeerConnected(peer, address, dials[0] if dials else None))
-        self._events.extend(PeerConnected(peer, address, answered, fresh=False) for answered in dials[1:])
+            self._dials.announce(connection, peer, None)
 
     def _tell_refused(self, connection: Connection, closing: Closing) -> None:
         # An address that is not proven may be anybody's: it is not for a forger to fill our log with.
-        if connection.number in self._half_open and connection.path.proven and closing.code not in _NO_FAULT:
-            who = connection.peer or connection.path.address.host
+        if self._connections.is_half_open(connection) and connection.path.proven and closing.code not in _NO_FAULT:
+            route = connection.path.route
+            who = connection.peer or (route.host if isinstance(route, Address) else f"somebody via {route.relay.short}")
             self._events.append(PeerRefused(who, closing.code, closing.reason))
-
-    def _dial_ended(self, connection: Connection, closing: Closing, now: float) -> None:
-        attempt, connection.attempt = connection.attempt, None
-        if attempt is None:
-            return
-        if closing.code == LOST:
-            attempt.unanswered(connection.path.tried, closing.reason)
-        else:
-            attempt.failed(connection.path.address, f"{closing.code}: {closing.reason}")
-        self._try(attempt, now)
 
     def _frame(self, message: Message) -> bytes:
         # One message to many peers, as publishing does, is encoded once.

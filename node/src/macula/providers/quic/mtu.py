@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from macula.providers.quic.settings import ETHERNET_DATAGRAM, SMALLEST_DATAGRAM
+from macula.providers.quic.settings import ETHERNET_DATAGRAM, LARGEST_DATAGRAM, SMALLEST_DATAGRAM
 
 LADDER = (1280, 1344, ETHERNET_DATAGRAM)
 """UDP payloads in bytes. 1344 fits links of 1400, as tunnels have; 1280 fits two of them in each other."""
@@ -41,15 +41,19 @@ class PathMtu:
         self.size = SMALLEST_DATAGRAM
         self.next_at: float | None = None
         """When the next probe is due."""
-        self._ladder = (*(size for size in LADDER if size < limit), limit)
+        self._limit = limit
+        self._ladder: tuple[int, ...] = (limit,)
         self._rng = rng
         self._under_way: Probe | None = None
         self._count = 0
         self._lost = 0
 
-    def restart(self, at: float) -> None:
-        """There is a path, or another one: nothing is known of it. The first probe is due `at`."""
+    def restart(self, at: float, room: int = LARGEST_DATAGRAM) -> None:
+        """There is a path, or another one: nothing is known of it. The first probe is due `at`; nothing above `room`
+        bytes can be sent on it."""
         self.size = SMALLEST_DATAGRAM
+        limit = min(self._limit, room)
+        self._ladder = (*(size for size in LADDER if size < limit), limit)
         self._search(at)
 
     def due(self, now: float) -> Probe | None:
@@ -86,7 +90,8 @@ class PathMtu:
     def black_hole(self, now: float) -> None:
         """What is larger than the smallest size no longer arrives (RFC 8899, section 4.3)."""
         if self.size > SMALLEST_DATAGRAM:
-            self.restart(0.0)
+            self.size = SMALLEST_DATAGRAM
+            self._search(0.0)
             self._wait(now, BLACK_HOLE_TIME)
 
     def _search(self, at: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from macula.core.lanes import Lane
+from macula.core.route import Route
 from macula.providers.quic.closing import Closing
 from macula.wire import Decoded
 
@@ -52,6 +53,13 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """What is sent goes by another route."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
 class Overdue:
     """Lanes are held back for another connection, and have been for the lame duck time."""
 
@@ -63,4 +71,4 @@ class Ended:
     closing: Closing
 
 
-Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Overdue | Ended
+Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Moved | Overdue | Ended

@@ -117,5 +117,5 @@ def is_literal(host: str) -> bool:
 def look_up(name: Address) -> tuple[Address, ...]:
     """The addresses of a name, by the system's resolver; blocks. Raises OSError."""
     found = socket.getaddrinfo(name.host, name.port, type=socket.SOCK_DGRAM)
-    addresses = dict.fromkeys(Address(str(entry[4][0]), name.port) for entry in found)
+    addresses = dict.fromkeys(name._replace(host=str(entry[4][0])) for entry in found)
     return tuple(addresses)[:_MAX_ANSWERS]

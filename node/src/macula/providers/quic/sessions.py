@@ -100,6 +100,11 @@ class Sessions:
         """The session of a connected peer."""
         return self._sessions.get(peer)
 
+    def is_active(self, connection: Connection, peer: NodeId) -> bool:
+        """Whether this is the connection that a connected peer is sent to on."""
+        session = self._sessions.get(peer)
+        return session is not None and session.active is connection
+
     def proven(self, connection: Connection, peer: NodeId, now: float) -> Verdict:
         """A connection to the peer is proven: it becomes its session's, or goes."""
         session = self._sessions.get(peer)

@@ -10,7 +10,8 @@ SMALLEST_DATAGRAM = 1200
 """Every QUIC path carries datagrams of this size (RFC 9000, section 14)."""
 LARGEST_DATAGRAM = 65527
 ETHERNET_DATAGRAM = 1408
-"""Leaves, in the 1500 bytes of Ethernet, the headers of IPv6 and UDP and 44 bytes for that of a relay."""
+"""Leaves, in the 1500 bytes of Ethernet, the headers of IPv4 and UDP and the 63 bytes of a relay's frame, or those of
+IPv6 and UDP and 44 bytes more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class QuicSettings:
     """How long the connection ids of a closed connection are kept, to tell late packets from new ones."""
     dial_stagger: float = 0.05
     """Time between the first flights to the addresses of one dial."""
+    tunnel_stagger: float = 0.3
+    """Time after which a dial that nobody has answered by UDP goes to its first tunnel, and then to the next: in most
+    networks UDP answers before, and a tunnel is opened for nothing in hardly any."""
     max_dial_addresses: int = 8
     """Addresses tried by one dial; the rest is left out."""
     initial_rtt: float = 0.1
@@ -48,7 +52,8 @@ class QuicSettings:
     suspect_timeouts: int = 3
     """Probe time-outs without an acknowledgement after which a peer is suspect."""
     retry_threshold: int = 64
-    """Inbound handshakes under way above which a client must prove its address first (RFC 9000, section 8.1.2)."""
+    """Inbound handshakes under way above which a client must prove its address first (RFC 9000, section 8.1.2). What
+    comes through one relay, where that would prove nothing, is dropped above it."""
     max_half_open: int = 512
     """Inbound handshakes under way above which new ones are dropped."""
     initial_rate: float = 50.0
@@ -79,6 +84,7 @@ _POSITIVE = (
     "lame_duck_time",
     "linger_time",
     "dial_stagger",
+    "tunnel_stagger",
     "max_dial_addresses",
     "initial_rtt",
     "suspect_timeouts",

@@ -7,26 +7,29 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from cryptography import x509
 
 from macula.core.address import Address
-from macula.core.effects import Dial, TransportEffect
-from macula.core.events import UNREACHABLE, DialFailed, Event
+from macula.core.effects import CloseSocket, Dial, OpenSocket, SendBeside, SendDatagram, TransportEffect
+from macula.core.events import UNREACHABLE, DialFailed, Event, PeerSuspect, SocketOpened
 from macula.identity import Identity, NodeId
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.endpoint import Endpoint
+from macula.providers.quic.extra_sockets import ExtraSockets
 from macula.providers.quic.resolver import Resolver
 from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.tunnel.settings import TunnelSettings
+from macula.providers.quic.tunnel.tunnels import Tunnels
 from macula.providers.quic.udp import UdpSocket
-from macula.runtime.transport import PathStatus
+from macula.runtime.transport import PathStatus, RelayCounts, TunnelCounts
 
 
 class QuicTransport:
-    """runtime.transport.Transport over one UDP socket.
+    """runtime.transport.Transport over one UDP socket, and tunnels where UDP gets no answer.
 
     Everything that happens within one turn of the event loop goes out together at its end. Time is time.monotonic(),
     since a loop's own clock may be too coarse for pacing (uvloop's has 1 ms).
@@ -39,13 +42,17 @@ class QuicTransport:
         settings: QuicSettings | None = None,
         rng: random.Random | None = None,
         diagnosis: Diagnosis = NO_DIAGNOSIS,
+        tunnels: TunnelSettings | None = None,
     ) -> None:
-        """`local` is where to listen: an IP literal, and a port or 0 for any free one."""
+        """`local` is where to listen: an IP literal, and a port or 0 for any free one. Without `tunnels` there are
+        none: what is dialed by TCP only cannot be reached."""
         self._settings = settings or QuicSettings()
         self._local = local
+        self._tunnel_settings = tunnels
         rng, instance = rng or random.SystemRandom(), x509.random_serial_number()
         self._endpoint = Endpoint(identity, rng, instance, self._settings, diagnosis)
         self._socket: UdpSocket | None = None
+        self._tunnels: Tunnels | None = None
         self._deliver: Callable[[Event], None] = lambda event: None
         self._events: deque[Event] = deque()
         self._turn: asyncio.Handle | None = None
@@ -62,24 +69,52 @@ class QuicTransport:
         self._loop = asyncio.get_running_loop()
         self._socket = UdpSocket(self._local, self._settings.socket_buffer)
         self._resolver = Resolver(self._loop)
+        if self._tunnel_settings is not None:
+            self._tunnels = Tunnels(self._loop, self._tunnel_settings, self._tunnelled)
+        self._extra = ExtraSockets(self._loop, self._socket.local_address, self._emit)
         self._deliver = deliver
         self._loop.add_reader(self._socket.fileno(), self._readable, self._socket)
+        self._emit(SocketOpened(0, self._socket.local_address))
+
+    def listen(self, ports: Sequence[int]) -> dict[int, str]:
+        """Take tunnels at these TCP ports, once open. Returns why some of them cannot be had."""
+        return self._tunnels.listen(self.local_address.host, ports) if self._tunnels is not None else {}
 
     def execute(self, effect: TransportEffect) -> None:
         """Carry out an effect; what comes of it arrives as events, never from within this call. After close, nothing
         does. Raises ArgumentError for a message that breaks a limit of its fields."""
         if self._socket is None:
             return
-        if isinstance(effect, Dial):
-            expires = time.monotonic() + effect.timeout
-            self._resolver.resolve(effect.addresses, effect.timeout, partial(self._resolved, effect, expires))
-        else:
-            self._endpoint.execute(effect, time.monotonic())
+        match effect:
+            case Dial():
+                expires = time.monotonic() + effect.timeout
+                self._resolver.resolve(effect.addresses, effect.timeout, partial(self._resolved, effect, expires))
+            case OpenSocket() | CloseSocket():
+                self._extra.execute(effect)
+            case SendBeside(peer, port, data, number):
+                path = self._endpoint.path(peer)
+                if path is not None and path.address is not None and path.relay is None:
+                    self.execute(SendDatagram(Address(path.address.host, port), data, number))
+            case SendDatagram(target, data, number) if number:
+                if not target.tunnelled:
+                    self._extra.send(number, data, target)
+            case _:
+                self._endpoint.execute(effect, time.monotonic())
         self._soon()
 
     def path(self, peer: NodeId) -> PathStatus | None:
         """The path of a connected peer."""
         return self._endpoint.path(peer)
+
+    @property
+    def relayed(self) -> RelayCounts:
+        """What this node forwarded as a relay."""
+        return self._endpoint.relayed
+
+    @property
+    def tunnels(self) -> TunnelCounts:
+        """What goes over TCP."""
+        return self._tunnels.counts() if self._tunnels is not None else TunnelCounts()
 
     async def close(self) -> None:
         """Close all connections, telling the peers, and stop listening. Harmless when repeated."""
@@ -87,11 +122,14 @@ class QuicTransport:
             return
         self._idle.clear()
         self._resolver.close("the node is stopping")
+        self._extra.close()
         self._endpoint.close(time.monotonic())
         self._soon()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2 * self._settings.close_timeout):
                 await self._idle.wait()
+        if self._tunnels is not None:
+            await self._tunnels.close()
         self._shut(self._socket)
 
     def _shut(self, udp: UdpSocket) -> None:
@@ -109,6 +147,13 @@ class QuicTransport:
         self._pass_on()
         self._soon()
 
+    def _tunnelled(self, datagrams: Sequence[bytes], source: Address) -> None:
+        now = time.monotonic()
+        for data in datagrams:
+            self._endpoint.receive(data, source, now)
+        self._pass_on()
+        self._soon()
+
     def _soon(self) -> None:
         if self._turn is None and self._socket is not None:
             self._turn = self._loop.call_soon(self._flush, self._socket)
@@ -116,9 +161,14 @@ class QuicTransport:
     def _flush(self, udp: UdpSocket) -> None:
         self._turn = None
         for data, target in self._endpoint.datagrams_to_send(time.monotonic()):
-            if not udp.send(data, target):
+            if target.tunnelled:
+                if self._tunnels is not None:
+                    self._tunnels.send(data, target)
+            elif not udp.send(data, target):
                 self._endpoint.refused(len(data), target, time.monotonic())
                 self._soon()
+        if self._tunnels is not None:
+            self._tunnels.flush()
         if not self._endpoint.connections:
             self._idle.set()
         else:
@@ -126,11 +176,23 @@ class QuicTransport:
         self._arm()
         self._pass_on()
 
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
+        self._soon()
+
     def _pass_on(self) -> None:
         # Only what has happened so far: what comes of it waits for the next turn, so that nobody is starved.
         self._events.extend(self._endpoint.events())
         for _ in range(len(self._events)):
-            self._deliver(self._events.popleft())
+            event = self._events.popleft()
+            if isinstance(event, PeerSuspect) and event.suspect:
+                self._doubt(event.peer)
+            self._deliver(event)
+
+    def _doubt(self, peer: NodeId) -> None:
+        path = self._endpoint.path(peer)
+        if self._tunnels is not None and path is not None and path.address is not None and path.address.tunnelled:
+            self._tunnels.doubt(path.address)
 
     def _arm(self) -> None:
         deadline = self._endpoint.next_deadline()
@@ -146,14 +208,23 @@ class QuicTransport:
         self._soon()
 
     def _resolved(self, dial: Dial, expires: float, addresses: tuple[Address, ...], failures: tuple[str, ...]) -> None:
-        if self._socket is None:
+        udp = self._socket
+        if udp is None:
             return
-        reachable = tuple(address for address in addresses if self._socket.reaches(address.host))
-        if reachable:
+        reachable = tuple(address for address in addresses if not self._obstacle(address, udp))
+        if self._tunnels is not None:
+            self._tunnels.dialed(reachable)
+        if reachable or dial.relays:
             now = time.monotonic()
             self._endpoint.execute(replace(dial, addresses=reachable, timeout=max(0.0, expires - now)), now)
         else:
-            unusable = tuple(f"{address}: this node has no IPv6" for address in addresses)
+            unusable = tuple(f"{address}: {self._obstacle(address, udp)}" for address in addresses)
             reason = "; ".join(failures + unusable) or "no address"
             self._events.append(DialFailed(dial.dial, UNREACHABLE, reason))
         self._soon()
+
+    def _obstacle(self, address: Address, udp: UdpSocket) -> str:
+        """Why nothing can be sent to an address; empty if it can."""
+        if address.tunnelled:
+            return "" if self._tunnels is not None else "this node does not use TCP"
+        return "" if udp.reaches(address.host) else "this node has no IPv6"

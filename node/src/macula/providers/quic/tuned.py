@@ -117,6 +117,11 @@ class TunedConnection(QuicConnection):
         return self._state is QuicConnectionState.TERMINATED
 
     @property
+    def newest_packet(self) -> int:
+        """The highest number of a packet that came after the handshake, or -1."""
+        return self._spaces[Epoch.ONE_RTT].largest_received_packet if self._spaces else -1
+
+    @property
     def probe_timeouts(self) -> int:
         """Probe time-outs in a row without an acknowledgement (RFC 9002, section 6.2)."""
         return self._loss._pto_count

@@ -104,6 +104,14 @@ class UdpSocket:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
 
 
+def source_towards(target: Address) -> str:
+    """The local address from which the system sends to a target; nothing is sent. Raises OSError without a route."""
+    family = socket.AF_INET6 if ":" in target.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.connect((target.host, target.port))
+        return str(asking.getsockname()[0])
+
+
 def _ttl_of(ancillary: list[tuple[int, int, bytes]]) -> int | None:
     for level, kind, value in ancillary:
         if (level, kind) in (
