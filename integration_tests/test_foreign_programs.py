@@ -59,6 +59,9 @@ COTURN = 3478
 OURS = 3480
 """The first of the two ports at which our own STUN server answers, on the same two addresses."""
 
+NODE = 9443
+"""The first of the two ports of a mesh node, on the same two addresses."""
+
 LOGIN = ["lab", "secret"]
 
 Foreign = Callable[..., Finished]
@@ -145,6 +148,22 @@ def serve_ours(helper: Helper, first: IPv4Address, second: IPv4Address) -> None:
     wait_until_served(helper.execute, first, OURS)
 
 
+def serve_node(helper: Helper, first: IPv4Address, second: IPv4Address) -> None:
+    """Start a bootstrap, which takes the second address where the first one is."""
+    data = f"{helper.folder}/node"
+    options = {
+        "mode": "bootstrap",
+        "host": first,
+        "port": NODE,
+        "stun-host": second,
+        "data-dir": data,
+        "control-socket": f"{data}/control.sock",
+        "health-port": 0,
+    }
+    helper.spawn(["macula", "node", *(f"--{name}={value}" for name, value in options.items())])
+    wait_until_served(helper.execute, first, NODE)
+
+
 def wait_until_served(run: Run, server: IPv4Address, port: int) -> None:
     """Return when a STUN server answers there."""
     question = ["macula-probe", "classify", f"{server}:{port}", "--checks", "contact", "--nat", "none"]
@@ -174,6 +193,7 @@ def namespaces() -> Iterator[Scene]:
         first, second = plan.free_addresses("public", 2)
         server = engine.helper("server", {"public": first})
         serve_ours(server, first, second)
+        serve_node(server, first, second)
         pidfile = f"{server.folder}/turnserver.pid"
         server.spawn(program("turnserver", *turnserver(first, second), "--pidfile", pidfile))
         wait_until_served(server.execute, first, COTURN)
@@ -254,10 +274,11 @@ def test_in_containers_too(in_containers: dict[str, Reports], nat: str) -> None:
     require_agreement(parse(nat), in_containers[nat])
 
 
-def test_our_server_serves_foreign_programs(namespaces: Scene) -> None:
-    nats = ["restricted", "symmetric"]
+@pytest.mark.parametrize("port", [OURS, NODE])
+@pytest.mark.parametrize("nats", [["restricted", "symmetric"], ["full_cone", "mapping=adm,ports=random"]])
+def test_our_servers_serve_foreign_programs(namespaces: Scene, port: int, nats: list[str]) -> None:
     with ThreadPoolExecutor() as pool:
-        ask = partial(reports_on, server=namespaces.server, port=OURS)
+        ask = partial(reports_on, server=namespaces.server, port=port)
         asked = pool.map(ask, namespaces.places, nats)
     for nat, reports in zip(nats, asked, strict=True):
         require_agreement(parse(nat), reports)

@@ -22,7 +22,9 @@ class Answering(Mesh):
 
     def __init__(self) -> None:
         super().__init__(FakeEngine())
-        self.answer: dict[str, Any] = {"provider": B, "result": {"node_id": B}, "path": "routed", "latency_ms": 3.0}
+        self.answer: dict[str, Any] = {"provider": B, "result": {"node_id": B}, "path": "relayed", "latency_ms": 3.0}
+        self.later = "relayed"
+        """the path of every answer but the first"""
         self.refused = False
         self.got: dict[str, Any] = {"publisher": A}
 
@@ -35,7 +37,8 @@ class Answering(Mesh):
             return {"latency_ms": 4.0}
         if self.refused:
             raise CommandRefused(service, argv, 1, {"code": "disconnected"}, "")
-        return self.answer
+        answer, self.answer = self.answer, {**self.answer, "path": self.later}
+        return answer
 
     def stream(self, service: str, argv: Sequence[str]) -> Generator[Any, None, None]:
         yield {"subscribed": "x"}
@@ -54,17 +57,29 @@ def expected(path: Path) -> Expectation:
 
 
 def test_a_call_by_the_path_it_must_take_and_an_event(mesh: Answering) -> None:
-    proof = prove(mesh, expected(Path.ROUTED))
+    proof = prove(mesh, expected(Path.RELAYED))
 
     (call,) = proof.calls
-    assert (call.caller, call.provider, call.path, call.latency_ms) == ("edge_a", "edge_b", "routed", 3.0)
+    assert (call.caller, call.provider, call.path, call.latency_ms) == ("edge_a", "edge_b", "relayed", 3.0)
     assert call.procedure == "org.example.mesh.demo.whoami"
     assert proof.event
     assert (proof.event.publisher, proof.event.subscriber, proof.event.latency_ms) == ("edge_a", "edge_b", 4.0)
 
 
-def test_another_path_is_a_failure(mesh: Answering) -> None:
-    with pytest.raises(LabError, match="edge_a reached edge_b routed, with these NATs it must be direct"):
+def test_peers_that_can_meet_are_given_the_time_for_it(mesh: Answering) -> None:
+    mesh.later = "direct"
+    assert prove(mesh, expected(Path.DIRECT)).calls[0].path == "direct"
+
+
+def test_a_direct_path_where_none_can_be_is_a_failure(mesh: Answering) -> None:
+    mesh.answer["path"] = "direct"
+    with pytest.raises(LabError, match="edge_a reached edge_b direct, with these NATs it must be relayed"):
+        prove(mesh, expected(Path.RELAYED))
+
+
+def test_another_path_is_a_failure(mesh: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("macula_lab.mesh.proof.MEETING_DEADLINE", 0.0)
+    with pytest.raises(LabError, match="edge_a reached edge_b relayed, with these NATs it must be direct"):
         prove(mesh, expected(Path.DIRECT))
 
 
@@ -72,14 +87,14 @@ def test_somebody_else_s_answer_is_a_failure(mesh: Answering) -> None:
     mesh.answer["result"] = {"node_id": A}
 
     with pytest.raises(LabError, match="somebody else answered"):
-        prove(mesh, expected(Path.ROUTED))
+        prove(mesh, expected(Path.RELAYED))
 
 
 def test_a_call_that_is_refused_is_a_failure(mesh: Answering) -> None:
     mesh.refused = True
 
     with pytest.raises(CommandRefused):
-        prove(mesh, expected(Path.ROUTED))
+        prove(mesh, expected(Path.RELAYED))
 
 
 def test_one_that_is_cut_off_must_be_refused(mesh: Answering) -> None:
@@ -101,4 +116,4 @@ def test_an_event_of_somebody_else_is_a_failure(mesh: Answering) -> None:
     mesh.got = {"publisher": B}
 
     with pytest.raises(LabError, match="edge_b received"):
-        prove(mesh, expected(Path.ROUTED))
+        prove(mesh, expected(Path.RELAYED))

@@ -69,7 +69,7 @@ def test_a_router_is_shown_with_its_nat_beside_nodes() -> None:
 
 
 def proof(**changes: Any) -> Proof:
-    call = CallProof(caller="edge1", provider="edge2", procedure="r.demo.whoami", path="routed", latency_ms=3.21)
+    call = CallProof(caller="edge1", provider="edge2", procedure="r.demo.whoami", path="relayed", latency_ms=3.21)
     event = EventProof(publisher="edge1", subscriber="edge2", topic="r.lab.hello", latency_ms=4.56)
     return Proof(calls=[call], event=event, cut_off={}).model_copy(update=changes)
 
@@ -77,7 +77,7 @@ def proof(**changes: Any) -> Proof:
 def test_the_proof_tells_both_latencies() -> None:
     shown = printed(proof_lines(proof()))
 
-    assert "edge1 -> edge2  r.demo.whoami  routed, answered in 3.2 ms" in shown
+    assert "edge1 -> edge2  r.demo.whoami  relayed, answered in 3.2 ms" in shown
     assert "edge1 -> edge2  r.lab.hello  acknowledged in 4.6 ms" in shown
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from macula.nat.prediction import Meeting
+
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
 from macula_lab.matrix.cells import Cell
@@ -15,8 +17,10 @@ from macula_lab.selfcheck.routers import command
 FIRST, SECOND = "edge_a", "edge_b"
 ROUTERS = {FIRST: "nat_a", SECOND: "nat_b"}
 
-SECONDS = 3.0
-"""for which they talk: three rounds of hole punching, beyond which a path does not change any more"""
+SECONDS = {Meeting.PREDICTION: 8.0}
+"""for which they talk, where it is not USUALLY: a guessed port may be taken by another flow, so that it needs a second
+round"""
+USUALLY = 3.0
 INTERVAL = 0.05
 READY_DEADLINE = 20.0
 LAST_EVENT = 2.0
@@ -40,14 +44,15 @@ def talk(engine: Engine, cell: Cell) -> Row:
         if hosts[peer].running:
             engine.kill(peer)
         command(engine, ROUTERS[peer], "apply", "--nat", kind.nat)
+    seconds = SECONDS.get(cell.prediction.meeting, USUALLY)
     try:
-        forth, back, events = _conversation(Mesh(engine))
+        forth, back, events = _conversation(Mesh(engine), seconds)
     except NotInMesh as error:
         return Row(cell, Calls(()), Calls(()), Events(0, ()), time.monotonic() - begin, str(error))
     return Row(cell, forth, back, events, time.monotonic() - begin)
 
 
-def _conversation(mesh: Mesh) -> tuple[Calls, Calls, Events]:
+def _conversation(mesh: Mesh, seconds: float) -> tuple[Calls, Calls, Events]:
     heard: list[int] = []
     second = _started(mesh, SECOND)
     with ThreadPoolExecutor(4) as pool:
@@ -56,9 +61,9 @@ def _conversation(mesh: Mesh) -> tuple[Calls, Calls, Events]:
             next(events)
             listening = pool.submit(_listen, events, heard)
             first = _started(mesh, FIRST)
-            there = pool.submit(_call, mesh, FIRST, second)
-            back = pool.submit(_call, mesh, SECOND, first)
-            acknowledged = _publish(mesh)
+            there = pool.submit(_call, mesh, FIRST, second, seconds)
+            back = pool.submit(_call, mesh, SECOND, first, seconds)
+            acknowledged = _publish(mesh, seconds)
             spoken = there.result(), back.result()
             _until(lambda: len(set(heard)) >= acknowledged, LAST_EVENT)
         finally:
@@ -84,18 +89,18 @@ def _started(mesh: Mesh, peer: str) -> str:
         time.sleep(0.02)
 
 
-def _call(mesh: Mesh, caller: str, provider: str) -> Calls:
-    return calls(_lines(mesh, caller, "call", PROCEDURE, "--to", provider, "--timeout", "5", *_series()))
+def _call(mesh: Mesh, caller: str, provider: str, seconds: float) -> Calls:
+    return calls(_lines(mesh, caller, "call", PROCEDURE, "--to", provider, "--timeout", "5", *_series(seconds)))
 
 
-def _publish(mesh: Mesh) -> int:
+def _publish(mesh: Mesh, seconds: float) -> int:
     """How many events were acknowledged."""
-    told = _lines(mesh, FIRST, "publish", TOPIC, "--qos", "1", *_series())
+    told = _lines(mesh, FIRST, "publish", TOPIC, "--qos", "1", *_series(seconds))
     return sum(bool(line.get("delivered")) for line in told)
 
 
-def _series() -> tuple[str, ...]:
-    return ("--count", str(round(SECONDS / INTERVAL)), "--interval", str(INTERVAL))
+def _series(seconds: float) -> tuple[str, ...]:
+    return ("--count", str(round(seconds / INTERVAL)), "--interval", str(INTERVAL))
 
 
 def _lines(mesh: Mesh, service: str, *argv: str) -> list[dict[str, Any]]:

@@ -1,14 +1,15 @@
 """What a mesh must be able to do in a topology, and what it must not: told from the file and its NATs, before it is up.
 
-Today's node connects to whom it can dial, and sends sealed envelopes through others where it cannot; it neither punches
-holes nor speaks TCP.
+A node connects to whom it can dial, by UDP or else over TCP, and where neither can dial the other, through a relay
+that both can; from there it gets direct where their NATs allow it, known or guessed ports and all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address
 
+from macula.nat.prediction import Meeting, layered, predict
 from macula.nat.profile import Profile, Udp, parse
 
 from macula_lab.composefile.plan import Plan, Service
@@ -22,7 +23,7 @@ class Path(StrEnum):
     """How a call gets to its provider, in the node's own words."""
 
     DIRECT = "direct"
-    ROUTED = "routed"
+    RELAYED = "relayed"
     NONE = "none"
     """not at all: one that gets there is as wrong as one that should and does not"""
 
@@ -46,6 +47,8 @@ class Expectation:
     """the nodes that cannot join, and why: they are not ready, and nobody is connected to them"""
     calls: tuple[Call, ...]
     """of every edge to a bootstrap, and around the edges, each to the next one, by `demo.whoami`"""
+    hidden: frozenset[str] = frozenset()
+    """the members that have to be reached through relays"""
 
 
 def profiles(plan: Plan) -> dict[str, Profile]:
@@ -69,18 +72,20 @@ def expect(plan: Plan, nats: Mapping[str, Profile]) -> Expectation:
     calls = [call(edge, entry) for edge in edges for entry in entries[:1]]
     if len(edges) > 1:
         calls += [call(*pair) for pair in zip(edges, [*edges[1:], edges[0]], strict=True)]
-    return Expectation(members, cut_off, tuple(calls))
+    hidden = frozenset(node.name for node in joined if node.environment.get("MACULA_REACHABLE") == "no")
+    return Expectation(members, cut_off, tuple(calls), hidden)
 
 
-def obstacle(plan: Plan, nats: Mapping[str, Profile], caller: str, target: IPv4Address) -> str:
-    """Why a UDP packet of `caller` does not arrive at `target`; empty when it does."""
+def obstacle(plan: Plan, nats: Mapping[str, Profile], caller: str, target: IPv4Address, *, tcp: bool) -> str:
+    """Why neither a UDP packet of `caller` arrives at `target` nor, if both use `tcp`, one of TCP at its port 443, that
+    every NAT of ours lets out; empty when one does."""
     way = route(plan, caller, target)
     if way is None:
         return f"no route leads to {target}"
     for crossing in way:
         nat = nats[crossing.router]
-        if crossing.outward and nat.udp is not Udp.ALLOW:
-            return f"{crossing.router} lets no UDP out (udp={nat.udp}), and there is no relay over TCP yet"
+        if crossing.outward and nat.udp is not Udp.ALLOW and not tcp:
+            return f"{crossing.router} lets no UDP out (udp={nat.udp}), and one of the two does not use TCP"
         if crossing.inward and nat.translates:
             return f"{target} is behind the NAT {crossing.router}"
     return ""
@@ -88,9 +93,20 @@ def obstacle(plan: Plan, nats: Mapping[str, Profile], caller: str, target: IPv4A
 
 def _obstacle_to_joining(plan: Plan, nats: Mapping[str, Profile], node: Service) -> str:
     """Why none of the node's bootstraps can be reached; empty when one can, or when it needs none."""
-    entries = _bootstraps(node)
-    obstacles = [obstacle(plan, nats, node.name, entry) for entry in entries]
+    nodes = [service for service in plan.services.values() if service.is_node]
+    takers = {address for other in nodes if _takes_tcp(other) for address in other.networks.values()}
+    obstacles = [
+        obstacle(plan, nats, node.name, entry, tcp=_uses_tcp(node) and entry in takers) for entry in _bootstraps(node)
+    ]
     return obstacles[0] if obstacles and all(obstacles) else ""
+
+
+def _uses_tcp(node: Service) -> bool:
+    return node.environment.get("MACULA_TCP", "").lower() != "false"
+
+
+def _takes_tcp(node: Service) -> bool:
+    return _uses_tcp(node) and node.environment.get("MACULA_MODE") != EDGE
 
 
 def _bootstraps(node: Service) -> list[IPv4Address]:
@@ -108,7 +124,8 @@ def _can_dial(plan: Plan, nats: Mapping[str, Profile], caller: Service, peer: Se
     if peer.environment.get("MACULA_REACHABLE") == "no":
         return False
     addresses = [address for address in peer.networks.values() if address is not None]
-    return any(not obstacle(plan, nats, caller.name, address) for address in addresses)
+    tcp = _uses_tcp(caller) and _takes_tcp(peer)
+    return any(not obstacle(plan, nats, caller.name, address, tcp=tcp) for address in addresses)
 
 
 def _least_contacts(plan: Plan, nats: Mapping[str, Profile], node: Service, joined: list[Service]) -> int:
@@ -124,5 +141,41 @@ def _path(
 ) -> Path:
     if caller.name in cut_off or provider.name in cut_off:
         return Path.NONE
-    one_way, other_way = _can_dial(plan, nats, caller, provider), _can_dial(plan, nats, provider, caller)
-    return Path.DIRECT if one_way or other_way else Path.ROUTED
+    dialed = _can_dial(plan, nats, caller, provider) or _can_dial(plan, nats, provider, caller)
+    return Path.DIRECT if dialed or _can_meet(plan, nats, caller, provider) else Path.RELAYED
+
+
+def _can_meet(plan: Plan, nats: Mapping[str, Profile], one: Service, other: Service) -> bool:
+    """Whether probes of both get through: in the networks that they share, or by what the NATs before them allow."""
+    if _in_sight(plan, nats, one, other) and _in_sight(plan, nats, other, one):
+        return True
+    mine, theirs = _nats_before(plan, nats, one), _nats_before(plan, nats, other)
+    if mine and theirs and mine[-1] == theirs[-1] and not nats[mine[-1]].hairpin:
+        return False
+    prediction = predict(_as_one(nats, mine), _as_one(nats, theirs))
+    return prediction.meeting in (Meeting.DIRECT, Meeting.PREDICTION)
+
+
+def _in_sight(plan: Plan, nats: Mapping[str, Profile], caller: Service, peer: Service) -> bool:
+    addresses = [address for address in peer.networks.values() if address is not None]
+    return any(not obstacle(plan, nats, caller.name, address, tcp=False) for address in addresses)
+
+
+def _nats_before(plan: Plan, nats: Mapping[str, Profile], node: Service) -> list[str]:
+    """The routers that its packets to a bootstrap pass outward and that translate or stop them, the nearest first."""
+    for entry in _bootstraps(node):
+        way = route(plan, node.name, entry)
+        if way is not None:
+            return [one.router for one in way if one.outward and _matters(nats[one.router])]
+    return []
+
+
+def _matters(nat: Profile) -> bool:
+    return nat.translates or nat.udp is not Udp.ALLOW
+
+
+def _as_one(nats: Mapping[str, Profile], names: Sequence[str]) -> Profile:
+    seen = Profile(translates=False)
+    for name in names:
+        seen = layered(seen, nats[name])
+    return seen

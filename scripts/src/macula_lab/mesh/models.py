@@ -17,6 +17,14 @@ class Peer(BaseModel):
     """routers on the way; None when unknown"""
 
 
+class Relay(BaseModel):
+    """A relay through which a node can be reached."""
+
+    node_id: str
+    short_id: str
+    name: str
+
+
 class Dht(BaseModel):
     """A node's part of the distributed hash table."""
 
@@ -40,6 +48,8 @@ class NodeStatus(BaseModel):
     addresses: list[str]
     dht: Dht
     peers: list[Peer]
+    relays: list[Relay] = []
+    """those through which it says that it can be reached"""
 
 
 class Member(BaseModel):

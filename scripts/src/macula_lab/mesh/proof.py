@@ -1,5 +1,6 @@
 """The smoke calls and event: the mesh does for its edges what it is for, by the paths that its NATs allow."""
 
+import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from macula_lab.mesh.expectation import EDGE, Call, Expectation, Path
 from macula_lab.mesh.mesh import CommandRefused, Mesh
 from macula_lab.mesh.models import CallProof, EventProof, NodeStatus, Proof
 
+MEETING_DEADLINE = 15.0
+"""Seconds until two peers whose NATs allow it have met; the first call goes through a relay."""
 REFUSAL_DEADLINE = "3"
 """Seconds that a call which must not arrive is given."""
 
@@ -40,6 +43,10 @@ def call(mesh: Mesh, asked: Call, statuses: Mapping[str, NodeStatus]) -> CallPro
             return made
         raise LabError(f"{asked.caller} must not reach {asked.provider}, but was answered: {answer}")
     answer = mesh.exec_json(asked.caller, argv)
+    end = time.monotonic() + MEETING_DEADLINE
+    while asked.path is Path.DIRECT and answer["path"] != asked.path and time.monotonic() < end:
+        time.sleep(0.1)
+        answer = mesh.exec_json(asked.caller, argv)
     if answer["provider"] != provider.node_id or answer["result"]["node_id"] != provider.node_id:
         raise LabError(
             f"{asked.caller} called {asked.provider} ({provider.short_id}), somebody else answered: {answer}"

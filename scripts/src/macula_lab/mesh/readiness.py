@@ -8,7 +8,7 @@ from macula_lab.mesh.models import NodeStatus
 
 def not_ready(expected: Expectation, answers: Mapping[str, NodeStatus | None]) -> dict[str, str]:
     """Whatever a mesh lacks for being what is expected, by node; `answers` are None where there was none."""
-    reasons = {name: lacks(answers[name], least) for name, least in expected.members.items()}
+    reasons = {name: lacks(answers[name], least, name in expected.hidden) for name, least in expected.members.items()}
     for name, why in expected.cut_off.items():
         status = answers[name]
         if status is None:
@@ -18,8 +18,9 @@ def not_ready(expected: Expectation, answers: Mapping[str, NodeStatus | None]) -
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def lacks(status: NodeStatus | None, contacts: int) -> str:
-    """What a node lacks for being a member that knows at least so many others; empty when nothing."""
+def lacks(status: NodeStatus | None, contacts: int, hidden: bool = False) -> str:
+    """What a node lacks for being a member that knows at least so many others, and, if it is `hidden`, can be reached
+    through a relay; empty when nothing."""
     if status is None:
         return "does not answer"
     if not status.ready:
@@ -28,4 +29,6 @@ def lacks(status: NodeStatus | None, contacts: int) -> str:
         return "has no peer"
     if status.dht.nodes < contacts:
         return f"knows {status.dht.nodes} of {contacts} nodes"
+    if hidden and not status.relays:
+        return "has no relay"
     return ""

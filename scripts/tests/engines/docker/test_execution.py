@@ -33,7 +33,7 @@ class EngineStub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer({"Running": False, "ExitCode": 7})
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Nothing is logged."""
 
     def _answer(self, body: object) -> None:
