@@ -17,7 +17,7 @@ from macula.sim.datagrams import Link
 from macula.wire import Decoder, encode
 from macula.wire.messages import Hello
 
-from .pair import Pair, Peer
+from .punching.pair import Pair, Peer
 
 RELAY = NodeId(b"\x77" * 32)
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from macula.core.address import Address
 from macula.core.route import Relayed
 from macula.identity import NodeId
-from macula.nat.candidates import Tier
 from macula.nat.decisions import DecisionLog, Verdict
 from macula.nat.paths import Gone, Heartbeat, PathAction, Paths, PathSettings, Use
+from macula.nat.punching.candidates import Tier
 
 PEER = NodeId(b"\x09" * 32)
 RELAY, OTHER_RELAY = Relayed(NodeId(b"\x01" * 32), PEER), Relayed(NodeId(b"\x02" * 32), PEER)

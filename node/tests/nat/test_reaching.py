@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from macula.core.address import Address
-from macula.nat.candidates import Candidate, CandidateKind
 from macula.nat.info import NatInfo, NatType
-from macula.nat.offer import Side
 from macula.nat.profile import Filtering, Mapping, Ports
+from macula.nat.punching.candidates import Candidate, CandidateKind
+from macula.nat.punching.offer import Side
 from macula.nat.reaching import PUBLIC, describe
 
 INSIDE, OUTSIDE = Address("10.0.1.2", 9443), Address("203.0.113.1", 40_001)

@@ -8,13 +8,13 @@ from macula.core.address import Address
 from macula.core.events import DatagramReceived, PeerSuspect
 from macula.core.requests import Draining, PeerDown
 from macula.core.route import Relayed
-from macula.nat.candidates import CandidateKind
 from macula.nat.decisions import Verdict
-from macula.nat.offer import Side
+from macula.nat.punching.candidates import CandidateKind
+from macula.nat.punching.offer import Side
 from macula.wire import codes
 
 from .duo import RELAY, Duo, Node
-from .pair import KINDS
+from .punching.pair import KINDS
 
 
 def direct(*nodes: Node) -> bool:

@@ -12,14 +12,14 @@ from macula.core.address import Address
 from macula.core.route import Relayed
 from macula.errors import ArgumentError, MeshError, NotFound, RemoteError
 from macula.identity import Did, Identity, NodeId
-from macula.nat.actions import Ended
-from macula.nat.candidates import Candidate, CandidateKind
 from macula.nat.decisions import DecisionLog, Verdict
 from macula.nat.explanation import Explanation
 from macula.nat.facts import Facts
 from macula.nat.info import NatInfo, NatType
-from macula.nat.offer import Side
 from macula.nat.profile import Filtering, Mapping, Ports
+from macula.nat.punching.actions import Ended
+from macula.nat.punching.candidates import Candidate, CandidateKind
+from macula.nat.punching.offer import Side
 from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import CallContext, CallReport, Handler, MeshEvent, PublishReport
 from macula.runtime.why_report import why_fields

@@ -5,8 +5,8 @@ import pytest
 from macula.core.address import Address
 from macula.core.results import PeerStatus
 from macula.errors import ArgumentError
-from macula.nat.candidates import Tier
 from macula.nat.explanation import Explanation, PathView
+from macula.nat.punching.candidates import Tier
 from macula.runtime.why_report import find_peer, why_fields
 
 from .fake_mesh import OTHER, OWN

@@ -46,8 +46,8 @@ from macula.engine.settings import EngineSettings
 from macula.engine.shutdown import ShutdownState
 from macula.errors import MeshError, NodeClosed, ProtocolError
 from macula.identity import Identity
+from macula.nat.detection.service import Nat
 from macula.nat.reaching import Reaching
-from macula.nat.service import Nat
 from macula.nat.traversal import Traversal
 from macula.pubsub.service import PubSub
 from macula.relay.granting import RelayGranter

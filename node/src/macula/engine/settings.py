@@ -9,7 +9,7 @@ from macula.core.mode import FORWARDING_MODES, RELAY_CAPABILITY, Mode, PathPolic
 from macula.dht.settings import DhtSettings
 from macula.identity import NodeId
 from macula.identity.realms import ANY_REALM
-from macula.nat.observers import STUN_CAPABILITY
+from macula.nat.detection.observers import STUN_CAPABILITY
 from macula.nat.settings import NatSettings
 from macula.nat.traversal import PUNCH_CAPABILITY
 from macula.pubsub.settings import PubSubSettings

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from macula.core.address import Address
 from macula.core.route import Route
 from macula.identity import NodeId
-from macula.nat.actions import Ended
-from macula.nat.candidates import Tier
 from macula.nat.decisions import Decision
-from macula.nat.offer import Side
+from macula.nat.punching.actions import Ended
+from macula.nat.punching.candidates import Tier
+from macula.nat.punching.offer import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class NatInfo:
     hairpin: bool | None = None
     """whether this host reaches its own outside addresses; None without a translation, where nothing has to turn"""
     lifetime: tuple[float, float | None] | None = None
-    """seconds after which an idle mapping was still alive, and after which one was gone; see nat.lifetime"""
+    """seconds after which an idle mapping was still alive, and after which one was gone; see nat.detection.lifetime"""
     last_port: int = 0
     """outside port of the newest mapping that was seen, or 0"""
     observers: tuple[Address, ...] = ()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from macula.core.address import Address
 from macula.core.route import Relayed, Route
 from macula.identity import NodeId
-from macula.nat.candidates import Tier
 from macula.nat.decisions import DecisionLog, Verdict
+from macula.nat.punching.candidates import Tier
 
 MAX_RELAYED = 2
 

@@ -8,12 +8,12 @@ from macula.core.effects import Completed
 from macula.core.events import CommandGiven
 from macula.core.requests import SelfChanged
 from macula.core.service import Action, ServiceEvent
-from macula.nat.candidates import Candidate, CandidateKind
+from macula.nat.detection.service import Nat
 from macula.nat.facts import Facts
 from macula.nat.info import NatInfo
-from macula.nat.offer import Side
 from macula.nat.profile import Filtering, Mapping
-from macula.nat.service import Nat
+from macula.nat.punching.candidates import Candidate, CandidateKind
+from macula.nat.punching.offer import Side
 from macula.nat.traversal import Traversal
 
 PUBLIC = Facts(Mapping.ENDPOINT_INDEPENDENT, Filtering.ENDPOINT_INDEPENDENT)

@@ -20,16 +20,16 @@ from macula.core.route import Relayed, Route
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
 from macula.identity import NodeId
-from macula.nat import actions as do
-from macula.nat.candidates import Candidate, CandidateKind, outside_hosts
 from macula.nat.decisions import Verdict
 from macula.nat.explanation import Explanation, PathView
-from macula.nat.offer import Side
 from macula.nat.paths import Gone, Heartbeat, PathAction, Paths, PathSettings, Use
-from macula.nat.plan import tier_of_seen
-from macula.nat.probe import is_probe, receiver_of
-from macula.nat.puncher import FRESH, Puncher
-from macula.nat.quota import Quota
+from macula.nat.punching import actions as do
+from macula.nat.punching.candidates import Candidate, CandidateKind, outside_hosts
+from macula.nat.punching.offer import Side
+from macula.nat.punching.plan import tier_of_seen
+from macula.nat.punching.probe import is_probe, receiver_of
+from macula.nat.punching.puncher import FRESH, Puncher
+from macula.nat.punching.quota import Quota
 from macula.wire.messages import Candidates, Sync
 
 PUNCH_CAPABILITY = "punch"

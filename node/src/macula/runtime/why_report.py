@@ -12,9 +12,9 @@ from macula.identity import NodeId
 from macula.nat.decisions import Decision
 from macula.nat.explanation import Explanation
 from macula.nat.facts import Facts
-from macula.nat.offer import Side
 from macula.nat.prediction import predict
 from macula.nat.profile import PRESETS, Profile
+from macula.nat.punching.offer import Side
 from macula.nat.remedy import remedies
 
 

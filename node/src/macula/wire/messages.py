@@ -228,7 +228,7 @@ class Candidates:
     with 0. `receiver` stands in probes for the sender, and both keys together make the keys of probes. `delta` is by
     how much the outside port grows, from `last_port` on (0: unknown). `fragile`: a probe that comes before the sender's
     own spoils its mapping. `udp` is false where none leaves. `held_ms` is how long the answer was held. For the
-    encoding of `candidates` see nat.candidates.
+    encoding of `candidates` see nat.punching.candidates.
     """
 
     TYPE: ClassVar[int] = 0x58

@@ -14,9 +14,9 @@ from macula.core.requests import PeerUp, Received, SendTo
 from macula.core.route import Route
 from macula.core.service import Action, ServiceEvent
 from macula.identity import Identity, NodeId
-from macula.nat.candidates import Candidate, CandidateKind
-from macula.nat.offer import Side
 from macula.nat.profile import parse
+from macula.nat.punching.candidates import Candidate, CandidateKind
+from macula.nat.punching.offer import Side
 from macula.nat.traversal import PUNCH_CAPABILITY, Traversal
 from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.settings import QuicSettings
@@ -24,7 +24,7 @@ from macula.sim.clock import Clock
 from macula.sim.datagrams import Datagrams, Link
 from macula.sim.nat import NatBox
 from macula.wire.messages import Hello, Message, Publish
-from nat.pair import OBSERVER, facts_of, profile_of
+from nat.punching.pair import OBSERVER, facts_of, profile_of
 
 from .network import numbered
 

@@ -1,0 +1,1 @@
+"""A direct path to one peer: candidates, agreed rounds of authenticated probes, predicted ports."""
