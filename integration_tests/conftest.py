@@ -31,10 +31,13 @@ NAMESPACES = {
     "test_links",
     "test_namespace_engine",
     "test_namespace_lifecycle",
+    "test_nat_info",
     "test_nat_topologies",
+    "test_relay",
     "test_router",
     "test_router_rules",
     "test_selfcheck",
+    "test_tcp",
     "test_why",
 }
 """Modules whose labs are namespaces, where their parameters do not say docker."""

@@ -168,7 +168,7 @@ def test_strangers_at_the_port_get_nothing_and_disturb_nobody(lab: Engine) -> No
 def test_it_goes_on_when_udp_is_let_out_again(blocked: Engine) -> None:
     lab, edge_a = blocked, node_id(blocked, "edge_a")
     before = peer_of(lab, "edge_a", "bootstrap")["since_s"]
-    series = ["macula", "call", WHOAMI, "null", "--to", edge_a, "--count", "40", "--interval", "0.1", "--timeout", "15"]
+    series = ["macula", "call", WHOAMI, "null", "--to", edge_a, "--count", "40", "--interval", "0.1", "--timeout", "30"]
     calls = lab.stream("edge_b", [*series, "--json"])
     next(calls)
     # The router forgets its connections, as one that restarts: tunnels may die without a word.

@@ -12,11 +12,11 @@ INSIDE, OUTSIDE = Address("10.0.1.2", 9443), Address("203.0.113.1", 40_001)
 
 def test_a_node_that_is_told_to_be_dialed_is_open_from_its_start() -> None:
     candidates = tuple(Candidate(kind, INSIDE) for kind in (CandidateKind.INTERFACE, CandidateKind.REFLEXIVE))
-    assert describe(NatInfo(), (INSIDE,), reachable=True) == Side(PUBLIC, candidates)
+    assert describe(NatInfo(), (INSIDE,), reachable=True, measured=False) == Side(PUBLIC, candidates)
 
 
 def test_behind_a_nat_nothing_is_told_before_the_outside_address_is_known() -> None:
-    assert describe(NatInfo(), (INSIDE,), reachable=False) is None
+    assert describe(NatInfo(), (INSIDE,), reachable=False, measured=True) is None
 
 
 def test_what_was_measured_is_told_with_the_address_inside_and_the_one_outside() -> None:
@@ -29,9 +29,18 @@ def test_what_was_measured_is_told_with_the_address_inside_and_the_one_outside()
         delta=2,
         last_port=40_007,
     )
-    side = describe(info, (INSIDE,), reachable=False)
+    side = describe(info, (INSIDE,), reachable=False, measured=True)
     assert side is not None and side.facts == info.facts and side.facts.last_port == 40_007
     assert [(one.kind, one.address) for one in side.candidates] == [
         (CandidateKind.INTERFACE, INSIDE),
         (CandidateKind.REFLEXIVE, OUTSIDE),
     ]
+
+
+def test_nothing_is_told_before_it_is_known_whether_the_port_depends_on_the_peer() -> None:
+    early = NatInfo(public=OUTSIDE)
+    dependent = NatInfo(public=OUTSIDE, mapping=Mapping.ADDRESS_AND_PORT_DEPENDENT)
+    same = NatInfo(public=OUTSIDE, mapping=Mapping.ENDPOINT_INDEPENDENT)
+    told = [describe(info, (INSIDE,), reachable=False, measured=False) for info in (early, dependent, same)]
+    assert [side is not None for side in told] == [False, False, True]
+    assert describe(early, (INSIDE,), reachable=False, measured=True) is not None

@@ -62,13 +62,18 @@ class Reaching:
         if self._told is not None and self._told[0] is known[0] and self._told[1] == known[1]:
             return []
         self._told = known
-        side = describe(*known, reachable=self._reachable)
+        side = describe(*known, reachable=self._reachable, measured=self._nat.measured)
         return [] if side is None else traversal.know(side, now, looked=self._nat.looked_at == now)
 
 
-def describe(info: NatInfo, addresses: tuple[Address, ...], *, reachable: bool) -> Side | None:
-    """What peers are told of this node, which listens at `addresses`; None while too little is known."""
+def describe(info: NatInfo, addresses: tuple[Address, ...], *, reachable: bool, measured: bool) -> Side | None:
+    """What peers are told of this node, which listens at `addresses`; None while too little is known. `measured`: more
+    will not be known soon."""
     if not reachable and info.public is None:
+        return None
+    # A probe that leaves through a port which nobody could guess keeps that port for its target: none must leave before
+    # a peer knows how this NAT counts.
+    if not (reachable or measured or info.mapping is Mapping.ENDPOINT_INDEPENDENT):
         return None
     candidates = [Candidate(CandidateKind.INTERFACE, address) for address in addresses]
     # Others are told to dial a reachable node's addresses from anywhere, so they are outside ones, private or not.

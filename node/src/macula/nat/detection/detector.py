@@ -61,6 +61,11 @@ class Detector:
         self._waiting: list[int] = []
         self._closed = False
 
+    @property
+    def measured(self) -> bool:
+        """Whether a measurement was finished."""
+        return self._measured_at is not None
+
     # When to look.
 
     def started(self, now: float) -> None:

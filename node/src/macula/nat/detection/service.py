@@ -34,6 +34,11 @@ class Nat:
         return self._detector.info
 
     @property
+    def measured(self) -> bool:
+        """Whether a measurement was finished."""
+        return self._detector.measured
+
+    @property
     def looked_at(self) -> float | None:
         """When a look at the newest mapping ended, in `now` seconds; other news of `info` say nothing of its port."""
         return self._detector.looked_at
