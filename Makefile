@@ -48,24 +48,6 @@ containers: setup ## those of them on Docker
 namespaces: setup ## those of them on network namespaces
 	cd integration_tests && LAB_TEST_PREFIX=macula-spaces ../.venv/bin/python -m pytest -m namespaces
 
-check: setup ## every NAT class and port policy: built, classified, compared
-	$(LAB) selfcheck
-
-matrix: setup ## every pair of NATs: do two nodes meet as they must, losing nothing; a table and a page
-	$(LAB) matrix
-
-scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmetric-sequential
-	$(LAB) scenario
-
-test: unit integration ## every test
-
-unit: setup ## unit and property tests of both packages
-	cd node && ../.venv/bin/python -m pytest
-	cd scripts && ../.venv/bin/python -m pytest
-
-integration: setup ## the suites against labs that they bring up themselves
-	cd integration_tests && ../.venv/bin/python -m pytest
-
 check: setup ## ruff, mypy --strict, import rules, habits
 	scripts/check
 
