@@ -246,3 +246,13 @@ class Scene:
 
     def _soon(self, then: Callable[[], None]) -> None:
         self.clock.at(self.clock.now, then)
+
+
+def joined(nat: str, **scene_options: float) -> tuple[Scene, Host, Host, Host]:
+    """A node behind this NAT, with its two observers, which has measured."""
+    scene = Scene(**scene_options)  # type: ignore[arg-type]
+    one, two = scene.observer(2), scene.observer(3)
+    home = scene.home(nat)
+    scene.join(home, one, two)
+    scene.info(home)
+    return scene, home, one, two
