@@ -28,6 +28,7 @@ PAIRS = [
 @pytest.fixture(scope="module", params=[NETNS, DOCKER])
 def pair(request: pytest.FixtureRequest, labs: Labs) -> Engine:
     """compose/nat-pair.yaml on each engine, for tests that make its routers other NATs and start its edges anew."""
+    # A lab of its own: others with the same variables share one, whose edges must not be started anew.
     return labs.up(request.param, "nat-pair", MACULA_LOG_LEVEL="debug")
 
 

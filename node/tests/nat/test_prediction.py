@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import pytest
 from hypothesis import given
 
-from macula.nat.prediction import Meeting, layered, predict
+from macula.nat.prediction import Meeting, layered, predict, predict_behind
 from macula.nat.profile import Filtering, Profile, Udp, parse
 
 from .test_profile import profiles
@@ -143,3 +143,12 @@ def test_a_second_nat_makes_meeting_no_easier(inner: Profile, outer: Profile, pe
 @given(profiles())
 def test_a_plain_router_changes_nothing(nat: Profile) -> None:
     assert layered(nat, Profile(translates=False)) == nat == layered(Profile(translates=False), nat)
+
+
+def test_peers_behind_several_nats_meet_as_the_strictest_of_each_allow_and_not_through_a_shared_one() -> None:
+    home, easy, hard = parse("home"), parse("full_cone"), parse("symmetric")
+    assert predict_behind({"a": easy, "b": home}, {"c": easy}) == predict(home, easy)
+    assert not predict_behind({"a": home, "cgn": hard}, {"b": home, "cgn": hard}).direct
+    assert "both are behind cgn" in predict_behind({"cgn": hard}, {"b": home, "cgn": hard}).reason
+    assert predict_behind({"a": home}, {"a": home}).direct, "it lets them back in"
+    assert predict_behind({}, {"c": hard}).direct

@@ -1,7 +1,8 @@
 import pytest
 
 from macula_lab.errors import LabError
-from macula_lab.matrix.cells import DIRECT, NAMED, RELAYED, cells, kinds
+from macula_lab.matrix.cells import NAMED, cells, kinds
+from macula_lab.mesh.expectation import Path
 from matrix_builders import cell
 
 
@@ -13,7 +14,9 @@ def test_every_ordered_pair_of_nine_kinds() -> None:
 def test_as_many_pairs_are_direct_as_nats_allow() -> None:
     """19 of the 28 pairs of seven textbook kinds without port prediction, which adds those of a sequential NAT."""
     seven = ["none", "full_cone", "restricted", "port_restricted", "adm", "symmetric", "symmetric_sequential"]
-    direct = {frozenset((pair.first.name, pair.second.name)) for pair in cells(kinds(seven)) if pair.expected == DIRECT}
+    direct = {
+        frozenset((pair.first.name, pair.second.name)) for pair in cells(kinds(seven)) if pair.expected == Path.DIRECT
+    }
     guessed = {frozenset(("port_restricted", "symmetric_sequential")), frozenset(("symmetric_sequential",))}
     assert guessed < direct and len(direct - guessed) == 19
 
@@ -21,12 +24,12 @@ def test_as_many_pairs_are_direct_as_nats_allow() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "path"),
     [
-        ("none", "symmetric", DIRECT),
-        ("restricted", "symmetric", DIRECT),
-        ("port_restricted", "symmetric", RELAYED),
-        ("port_restricted", "cgnat", DIRECT),
-        ("symmetric", "symmetric", RELAYED),
-        ("none", "udp_blocked", RELAYED),
+        ("none", "symmetric", Path.DIRECT),
+        ("restricted", "symmetric", Path.DIRECT),
+        ("port_restricted", "symmetric", Path.RELAYED),
+        ("port_restricted", "cgnat", Path.DIRECT),
+        ("symmetric", "symmetric", Path.RELAYED),
+        ("none", "udp_blocked", Path.RELAYED),
     ],
 )
 def test_the_expected_path_is_the_same_for_either_order(first: str, second: str, path: str) -> None:

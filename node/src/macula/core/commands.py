@@ -127,11 +127,10 @@ class ExplainPeer:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How to reach a node that is not connected, before its own record is asked: at `endpoint`, then through the relay
-    at `relay`. `skip_hole_punch`: look for no better path for this message's sake."""
+    at `relay`."""
 
     endpoint: Address | None = None
     relay: Address | None = None
-    skip_hole_punch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Whether two UDP peers can meet directly, told from their NATs alone (RFC 5128; Ford, Srisuresh, Kegel 2005)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import reduce
 
-from macula.nat.profile import Filtering, Mapping, Ports, Profile, Tcp, Udp
+from macula.nat.profile import Filtering, Ports, Profile, Tcp, Udp
+from macula.nat.profile import Mapping as MappingKind
 
 
 class Meeting(StrEnum):
@@ -26,6 +29,11 @@ class Prediction:
     meeting: Meeting
     reason: str
 
+    @property
+    def direct(self) -> bool:
+        """Whether our nodes get there: a next port is guessed, a birthday's worth of ports is not tried."""
+        return self.meeting in (Meeting.DIRECT, Meeting.PREDICTION)
+
 
 def predict(a: Profile, b: Profile) -> Prediction:
     """How a peer behind NAT `a` and one behind NAT `b` meet by UDP over IPv4, each NAT with its own outside address.
@@ -40,6 +48,16 @@ def predict(a: Profile, b: Profile) -> Prediction:
     return min(_entering(a, b, "first"), _entering(b, a, "second"), key=lambda one: order.index(one.meeting))
 
 
+def predict_behind(one: Mapping[str, Profile], other: Mapping[str, Profile]) -> Prediction:
+    """As predict, for peers behind several NATs each: by name, the nearest first. A name in both is one NAT."""
+    shared = next((name for name, nat in one.items() if name in other and nat.translates), None)
+    if shared is not None and not one[shared].hairpin:
+        reason = f"both are behind {shared}, which lets nobody back in who aims at its outside (hairpin=off)"
+        return Prediction(Meeting.RELAY, reason)
+    mine, theirs = (reduce(layered, nats.values(), Profile(translates=False)) for nats in (one, other))
+    return predict(mine, theirs)
+
+
 def layered(inner: Profile, outer: Profile) -> Profile:
     """What a host behind `inner`, itself behind `outer`, seems to be behind: of each part the stricter one."""
     udp = inner.udp if inner.udp is not Udp.ALLOW else outer.udp
@@ -48,7 +66,7 @@ def layered(inner: Profile, outer: Profile) -> Profile:
         return replace(outer if outer.translates else inner, udp=udp, tcp=tcp)
     return replace(
         outer,
-        mapping=max(inner.mapping, outer.mapping, key=list(Mapping).index),
+        mapping=max(inner.mapping, outer.mapping, key=list(MappingKind).index),
         filtering=max(inner.filtering, outer.filtering, key=list(Filtering).index),
         ports=inner.ports if outer.ports is Ports.PRESERVE and inner.ports is not Ports.BLOCK else outer.ports,
         lifetime=min(inner.lifetime, outer.lifetime),

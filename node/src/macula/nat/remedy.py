@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from macula.nat.prediction import Meeting, predict
+from macula.nat.prediction import predict
 from macula.nat.profile import Filtering, Mapping, Profile, Udp
-
-_REACHABLE = (Meeting.DIRECT, Meeting.PREDICTION)
 
 
 def remedies(mine: Profile, theirs: Profile) -> tuple[str, ...]:
     """Sentences, each of which is enough by itself; none where they can meet already or no single change helps."""
-    if _meet(mine, theirs):
+    if predict(mine, theirs).direct:
         return ()
-    found = [f"this node's NAT {change}" for change, nat in _changes(mine) if _meet(nat, theirs)]
-    return (*found, *(f"the peer's NAT {change}" for change, nat in _changes(theirs) if _meet(mine, nat)))
-
-
-def _meet(mine: Profile, theirs: Profile) -> bool:
-    return predict(mine, theirs).meeting in _REACHABLE
+    found = [f"this node's NAT {change}" for change, nat in _changes(mine) if predict(nat, theirs).direct]
+    return (*found, *(f"the peer's NAT {change}" for change, nat in _changes(theirs) if predict(mine, nat).direct))
 
 
 def _changes(nat: Profile) -> list[tuple[str, Profile]]:

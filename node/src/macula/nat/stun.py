@@ -11,9 +11,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 MAGIC_COOKIE = b"\x21\x12\xa4\x42"
-TRANSACTION_BYTES = 16
-"""the magic cookie and 96 bits (RFC 8489), or 128 bits without cookie (RFC 3489)"""
-
 HEADER_BYTES = 20
 MAX_MESSAGE_BYTES = 1280
 """longer messages are refused; no binding message comes near"""

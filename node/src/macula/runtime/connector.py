@@ -55,13 +55,13 @@ class PeerConnector:
     ) -> None:
         """As send_message to a node (NodeId or its text), which may be behind a NAT: directly if it can be, else by a
         relay. For a node that is not connected `endpoint` is tried first, then the relay at `relay_endpoint` (both
-        `host:port`), each for a third of `timeout`, then what its peer record says. `skip_hole_punch` asks for no
-        better path for this message's sake; what is connected already stays as it is.
+        `host:port`), each for a third of `timeout`, then what its peer record says. `skip_hole_punch` is the
+        seed's and changes nothing: no message waits for a hole to be punched.
         """
         if not isinstance(chosen := _target(target), NodeId):
             raise ArgumentError("target", f"must be a node id, is {target!r}; send_message takes addresses")
         ways = [Address.parse_endpoint(text) if text else None for text in (endpoint, relay_endpoint)]
-        reach = Reach(ways[0], ways[1], skip_hole_punch)
+        reach = Reach(*ways)
         await self._attempt(SendRaw(chosen, _message(type, message), check_timeout(timeout), reach), retry)
 
     async def send_message_and_wait(

@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from ipaddress import IPv4Address
 
-from macula.nat.prediction import Meeting, Prediction, layered, predict
-from macula.nat.profile import Profile
+from macula.nat.prediction import Meeting, Prediction, predict_behind
 
 from macula_lab.composefile.plan import Plan
 from macula_lab.evidence.owners import Owned, Owner, owner
 from macula_lab.evidence.packets import Endpoint
 from macula_lab.evidence.reasons import Finding, explain
 from macula_lab.evidence.routers import RouterState
-
-NO_NAT = Profile(translates=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +76,8 @@ def meeting(one: Owner, other: Owner) -> Prediction:
     common = [router for router in one.routers if router in other.routers]
     if common == list(one.routers) == list(other.routers):
         return Prediction(Meeting.DIRECT, "no NAT is between them")
-    translating = [router for router in common if one.states[router].nat.translates]
-    if translating and not one.states[translating[0]].nat.hairpin:
-        shared = translating[0]
-        reason = f"both are behind {shared}, which lets nobody back in who aims at its outside (hairpin=off)"
-        return Prediction(Meeting.RELAY, reason)
-    return predict(_all_nats(one), _all_nats(other))
-
-
-def _all_nats(host: Owner) -> Profile:
-    """What the host seems to be behind."""
-    return reduce(lambda inner, router: layered(inner, host.states[router].nat), host.routers, NO_NAT)
+    mine, theirs = ({router: host.states[router].nat for router in host.routers} for host in (one, other))
+    return predict_behind(mine, theirs)
 
 
 def direction(sender: Owner, receiver: Owner) -> Direction:

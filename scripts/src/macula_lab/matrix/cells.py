@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from macula.nat.prediction import Meeting, Prediction, predict
+from macula.nat.prediction import Prediction, predict
 from macula.nat.profile import PRESETS, ProfileError, parse
 
 from macula_lab.errors import LabError
-
-DIRECT, RELAYED, NONE = "direct", "relayed", "none"
-"""paths, in the node's own words; none: nothing arrives"""
+from macula_lab.mesh.expectation import Path
 
 NAMED = {
     **{name: name for name in ("none", "full_cone", "restricted", "port_restricted")},
@@ -48,8 +46,8 @@ class Cell:
 
     @property
     def expected(self) -> str:
-        """The path that they must end on. Known and guessed ports are tried; a birthday's worth of them is not."""
-        return DIRECT if self.prediction.meeting in (Meeting.DIRECT, Meeting.PREDICTION) else RELAYED
+        """The path that they must end on."""
+        return Path.DIRECT if self.prediction.direct else Path.RELAYED
 
 
 def kinds(names: Sequence[str] = ()) -> list[Kind]:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from macula_lab.matrix.cells import NONE, Cell
+from macula_lab.matrix.cells import Cell
+from macula_lab.mesh.expectation import Path
 
 SETTLED = 10
 """answers in a row by one path, after which it is the path that was reached"""
@@ -17,7 +18,7 @@ class Answer:
 
     at: float
     latency_ms: float = 0.0
-    path: str = NONE
+    path: str = Path.NONE
     error: str = ""
 
 
@@ -31,7 +32,7 @@ class Calls:
     def path(self) -> str:
         """The path that they ended on: that of the last answers if these agree; else every one of them."""
         last = [answer.path for answer in self.answers[-SETTLED:]]
-        return " and ".join(sorted(set(last))) or NONE
+        return " and ".join(sorted(set(last))) or Path.NONE
 
     @property
     def first_ms(self) -> float | None:

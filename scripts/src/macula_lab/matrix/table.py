@@ -2,9 +2,9 @@
 
 from rich.table import Table
 
-from macula_lab.matrix.cells import DIRECT
 from macula_lab.matrix.outcome import Row
 from macula_lab.matrix.run import Matrix
+from macula_lab.mesh.expectation import Path
 
 
 def table(matrix: Matrix) -> Table:
@@ -28,4 +28,4 @@ def _cell(row: Row) -> str:
     words = row.path if row.forth.reached_s is None else f"{row.path} {row.forth.reached_s:.1f}"
     if row.findings:
         return f"[red]{words} ![/red]"
-    return f"[green]{words}[/green]" if row.path == DIRECT else words
+    return f"[green]{words}[/green]" if row.path == Path.DIRECT else words

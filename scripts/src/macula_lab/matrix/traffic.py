@@ -17,10 +17,10 @@ from macula_lab.selfcheck.routers import command
 FIRST, SECOND = "edge_a", "edge_b"
 ROUTERS = {FIRST: "nat_a", SECOND: "nat_b"}
 
-SECONDS = {Meeting.PREDICTION: 8.0}
-"""for which they talk, where it is not USUALLY: a guessed port may be taken by another flow, so that it needs a second
-round"""
-USUALLY = 3.0
+SECONDS = 3.0
+"""for which they talk"""
+GUESSING_SECONDS = 8.0
+"""the same where ports are guessed: another flow may take one, so that it needs a second round"""
 INTERVAL = 0.05
 READY_DEADLINE = 20.0
 LAST_EVENT = 2.0
@@ -44,7 +44,7 @@ def talk(engine: Engine, cell: Cell) -> Row:
         if hosts[peer].running:
             engine.kill(peer)
         command(engine, ROUTERS[peer], "apply", "--nat", kind.nat)
-    seconds = SECONDS.get(cell.prediction.meeting, USUALLY)
+    seconds = GUESSING_SECONDS if cell.prediction.meeting is Meeting.PREDICTION else SECONDS
     try:
         forth, back, events = _conversation(Mesh(engine), seconds)
     except NotInMesh as error:

@@ -4,12 +4,12 @@ A node connects to whom it can dial, by UDP or else over TCP, and where neither 
 that both can; from there it gets direct where their NATs allow it, known or guessed ports and all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address
 
-from macula.nat.prediction import Meeting, layered, predict
+from macula.nat.prediction import predict_behind
 from macula.nat.profile import Profile, Udp, parse
 
 from macula_lab.composefile.plan import Plan, Service
@@ -149,11 +149,7 @@ def _can_meet(plan: Plan, nats: Mapping[str, Profile], one: Service, other: Serv
     """Whether probes of both get through: in the networks that they share, or by what the NATs before them allow."""
     if _in_sight(plan, nats, one, other) and _in_sight(plan, nats, other, one):
         return True
-    mine, theirs = _nats_before(plan, nats, one), _nats_before(plan, nats, other)
-    if mine and theirs and mine[-1] == theirs[-1] and not nats[mine[-1]].hairpin:
-        return False
-    prediction = predict(_as_one(nats, mine), _as_one(nats, theirs))
-    return prediction.meeting in (Meeting.DIRECT, Meeting.PREDICTION)
+    return predict_behind(_nats_before(plan, nats, one), _nats_before(plan, nats, other)).direct
 
 
 def _in_sight(plan: Plan, nats: Mapping[str, Profile], caller: Service, peer: Service) -> bool:
@@ -161,21 +157,10 @@ def _in_sight(plan: Plan, nats: Mapping[str, Profile], caller: Service, peer: Se
     return any(not obstacle(plan, nats, caller.name, address, tcp=False) for address in addresses)
 
 
-def _nats_before(plan: Plan, nats: Mapping[str, Profile], node: Service) -> list[str]:
-    """The routers that its packets to a bootstrap pass outward and that translate or stop them, the nearest first."""
+def _nats_before(plan: Plan, nats: Mapping[str, Profile], node: Service) -> dict[str, Profile]:
+    """What its packets to a bootstrap pass outward, the nearest first."""
     for entry in _bootstraps(node):
         way = route(plan, node.name, entry)
         if way is not None:
-            return [one.router for one in way if one.outward and _matters(nats[one.router])]
-    return []
-
-
-def _matters(nat: Profile) -> bool:
-    return nat.translates or nat.udp is not Udp.ALLOW
-
-
-def _as_one(nats: Mapping[str, Profile], names: Sequence[str]) -> Profile:
-    seen = Profile(translates=False)
-    for name in names:
-        seen = layered(seen, nats[name])
-    return seen
+            return {one.router: nats[one.router] for one in way if one.outward}
+    return {}

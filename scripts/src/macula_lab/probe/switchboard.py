@@ -14,8 +14,6 @@ PORT = 443
 MAX_CONNECTIONS = 256
 MAX_LINE = 4096
 
-REMEDY = "name addresses of this host, and ports that are free"
-
 
 def serve(stranger: str, places: Places) -> None:
     """Accept connections for ever, each in a thread of its own. Raises LabError when the port is taken."""

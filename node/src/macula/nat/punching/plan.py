@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from macula.core.address import Address
 from macula.nat.facts import Facts
-from macula.nat.prediction import Meeting, predict
+from macula.nat.prediction import predict
 from macula.nat.profile import Filtering, Mapping
 from macula.nat.punching.candidates import (
     Candidate,
@@ -73,7 +73,7 @@ def why_not(mine: Facts, theirs: Facts) -> str | None:
     if a is None or b is None:
         return None
     prediction = predict(a, b)
-    return None if prediction.meeting in (Meeting.DIRECT, Meeting.PREDICTION) else prediction.reason
+    return None if prediction.direct else prediction.reason
 
 
 def _target(one: Candidate, mine: Side, theirs: Side) -> Target | None:
