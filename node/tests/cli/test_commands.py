@@ -323,3 +323,18 @@ def test_a_short_command_loads_neither_quic_nor_asyncio(node: RunningNode) -> No
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
     assert json.loads(result.stdout.splitlines()[0])["name"] == "edge1"
+
+
+def test_help_tells_the_exit_codes() -> None:
+    text = " ".join(run("--help").stdout.split())
+    assert "0 it was done; 1 the mesh or the node refused" in text
+    assert "3 no node answers on the control socket; 130 interrupted." in text
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("macula sta", "status"), ("macula call --ti", "--timeout")])
+def test_the_shell_completes_commands_and_options(typed: str, offered: str) -> None:
+    asked = {"_MACULA_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("macula")], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [offered]

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from macula.cli.output import EXIT_CODES
+
 COMMANDS = (
     "node",
     "status",
@@ -16,6 +18,7 @@ COMMANDS = (
     "nat",
     "why",
     "call",
+    "call-to",
     "serve",
     "publish",
     "subscribe",
@@ -35,13 +38,17 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"macula.cli.{cmd_name}").app)
+        command = typer.main.get_command(import_module(f"macula.cli.{cmd_name.replace('-', '_')}").app)
         command.name = cmd_name
         return command
 
 
 app = typer.Typer(
-    cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
 )
 
 

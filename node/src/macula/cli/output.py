@@ -19,6 +19,15 @@ EXIT_USAGE = 2
 EXIT_NO_NODE = 3
 EXIT_INTERRUPTED = 130
 
+EXIT_CODES = {
+    0: "it was done",
+    EXIT_REFUSED: "the mesh or the node refused, or something is not as it should be",
+    EXIT_USAGE: "an argument or setting that cannot be; it is named",
+    EXIT_NO_NODE: "no node answers on the control socket",
+    EXIT_INTERRUPTED: "interrupted",
+}
+"""Of every command; `macula --help` prints them."""
+
 NEXT_STEPS = {
     "not_found": "`macula dht lookup NAME` shows who provides it; providers register anew when they start",
     "timeout": "give it longer with --timeout, or see with `macula peers` whether the provider is connected",

@@ -2,7 +2,8 @@
 
 A unix socket for the node's user only. One connection is one request: a line of JSON `{"command": ..., ...}`, answered
 by lines of `{"result": ...}`, `{"event": ...}` or `{"error": {"code", "message", ...}}`. Whoever asked may hang up at
-any time, which cancels what was asked: a call, a subscription, the demo service.
+any time, which cancels what was asked: a call, a subscription, a procedure. Who provides a procedure goes on with lines
+of `{"id": ..., "result" | "error": ...}`, one for each `{"call": {"id", ...}}` that comes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from macula.errors import ArgumentError, ConfigError, MeshError
 from macula.runtime.clients import Accept, serving
-from macula.runtime.control_commands import INTERNAL, Commands, error_fields
+from macula.runtime.control_commands import INTERNAL, Answer, Commands, error_fields
 from macula.runtime.jsonlines import MAX_LINE, read_object, write_object
 
 MAX_CLIENTS = 64
@@ -38,12 +38,15 @@ async def control_server(commands: Commands, path: Path, *, max_clients: int = M
     def start(accept: Accept) -> Awaitable[asyncio.Server]:
         return asyncio.start_unix_server(accept, sock=listening, limit=MAX_LINE, start_serving=False)
 
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _Client(commands, reader, writer).serve()
+
     def refuse(writer: asyncio.StreamWriter) -> None:
         write_object(writer, {"error": {"code": "busy", "message": f"{max_clients} others are served"}})
 
     listening = _listen(path)
     try:
-        async with serving(start, partial(_serve_client, commands), refuse, max_clients):
+        async with serving(start, serve, refuse, max_clients):
             yield
     finally:
         listening.close()
@@ -92,42 +95,61 @@ def _remove_stale(path: Path) -> None:
     )
 
 
-async def _serve_client(commands: Commands, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer one request, or stop doing so when the client hangs up."""
-    try:
-        async with asyncio.timeout(REQUEST_DEADLINE):
-            request = await read_object(reader)
-        async with asyncio.TaskGroup() as group:
-            answering = group.create_task(_answer(commands, request, writer))
-            hanging_up = group.create_task(_hang_up(reader))
-            await asyncio.wait((answering, hanging_up), return_when=asyncio.FIRST_COMPLETED)
-            answering.cancel()
-            hanging_up.cancel()
-    except ArgumentError as error:
-        write_object(writer, {"error": error_fields(error)})
-    except (OSError, EOFError):
-        pass  # the client has gone, or never asked
+class _Client:
+    """One that asks: what it sends after its request goes to whoever wants it, and to nobody by default."""
 
+    def __init__(self, commands: Commands, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._commands = commands
+        self._reader = reader
+        self._writer = writer
+        self._take: Answer | None = None
 
-async def _hang_up(reader: asyncio.StreamReader) -> None:
-    with suppress(OSError):
-        while await reader.read(1024):
+    async def serve(self) -> None:
+        """Answer one request, or stop doing so when the client hangs up."""
+        try:
+            async with asyncio.timeout(REQUEST_DEADLINE):
+                request = await read_object(self._reader)
+            async with asyncio.TaskGroup() as group:
+                answering = group.create_task(self._answer(request))
+                listening = group.create_task(self._listen())
+                await asyncio.wait((answering, listening), return_when=asyncio.FIRST_COMPLETED)
+                answering.cancel()
+                listening.cancel()
+        except ArgumentError as error:
+            self._refuse(error)
+        except (OSError, EOFError):
+            pass  # the client has gone, or never asked
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                line = await read_object(self._reader)
+                if self._take is not None:
+                    self._take(line)
+        except ArgumentError as error:
+            self._refuse(error)
+        except (OSError, EOFError):
             pass
 
+    async def _answer(self, request: dict[str, object]) -> None:
+        """Waiting until the client has read is what bounds a slow one: its events stay in a bounded subscription."""
+        with suppress(OSError):
+            try:
+                async with aclosing(self._commands.run(request, self._wants)) as lines:
+                    async for line in lines:
+                        write_object(self._writer, line)
+                        await self._writer.drain()
+            except Exception as error:
+                if isinstance(error, OSError) and not isinstance(error, MeshError):
+                    raise  # the client has gone; errors.Timeout is a TimeoutError, hence an OSError, and is an answer
+                if self._refuse(error) == INTERNAL:
+                    _log.exception("control request failed")
+                await self._writer.drain()
 
-async def _answer(commands: Commands, request: dict[str, object], writer: asyncio.StreamWriter) -> None:
-    """Waiting until the client has read is what bounds a slow one: its events stay in their bounded subscription."""
-    with suppress(OSError):
-        try:
-            async with aclosing(commands.run(request)) as lines:
-                async for line in lines:
-                    write_object(writer, line)
-                    await writer.drain()
-        except Exception as error:
-            if isinstance(error, OSError) and not isinstance(error, MeshError):
-                raise  # the client has gone; errors.Timeout is a TimeoutError, hence an OSError, and is an answer
-            fields = error_fields(error)
-            if fields["code"] == INTERNAL:
-                _log.exception("control request failed")
-            write_object(writer, {"error": fields})
-            await writer.drain()
+    def _wants(self, take: Answer) -> None:
+        self._take = take
+
+    def _refuse(self, error: Exception) -> str:
+        fields = error_fields(error)
+        write_object(self._writer, {"error": fields})
+        return str(fields["code"])

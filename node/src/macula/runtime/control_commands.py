@@ -18,6 +18,7 @@ from macula.errors import (
     ProtocolError,
 )
 from macula.identity import Did, NodeId
+from macula.runtime.control_provide import Provision
 from macula.runtime.demo import DemoService
 from macula.runtime.reports import DEFAULT_TIMEOUT, MeshEvent, MeshLike
 
@@ -25,11 +26,13 @@ INTERNAL = "internal"
 
 Line = dict[str, Any]
 Request = dict[str, Any]
+Answer = Callable[[Line], None]
 Command = Callable[[Request], AsyncGenerator[Line, None]]
 
 
 class Commands:
-    """Runs requests on one mesh. `run` yields one `result` line, and for `subscribe` then an `event` line each."""
+    """Runs requests on one mesh. `run` yields one `result` line; for `subscribe` then an `event` line each, for
+    `provide` a `call` line each, which the asker answers."""
 
     def __init__(self, mesh: MeshLike, demo: DemoService) -> None:
         self._mesh = mesh
@@ -48,13 +51,20 @@ class Commands:
             "dht_lookup": self._dht_lookup,
         }
 
-    async def run(self, request: Request) -> AsyncGenerator[Line, None]:
-        """The lines that answer a request. Raises MeshError for what the mesh refuses."""
+    async def run(self, request: Request, heard: Callable[[Answer], None]) -> AsyncGenerator[Line, None]:
+        """The lines that answer a request; `heard` is told who wants the lines that the asker sends after it. Raises
+        MeshError for what the mesh refuses."""
         name = _text(request, "command")
-        command = self._commands.get(name)
-        if command is None:
-            raise ArgumentError("command", f"must be one of {', '.join(self._commands)}, is {name!r:.100}")
-        async with aclosing(command(request)) as lines:
+        if name == "provide":
+            provision = Provision(self._mesh, _text(request, "procedure"))
+            heard(provision.answer)
+            answering = provision.lines()
+        elif command := self._commands.get(name):
+            answering = command(request)
+        else:
+            known = ", ".join((*self._commands, "provide"))
+            raise ArgumentError("command", f"must be one of {known}, is {name!r:.100}")
+        async with aclosing(answering) as lines:
             async for line in lines:
                 yield line
 

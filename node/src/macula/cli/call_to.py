@@ -1,0 +1,30 @@
+"""macula call-to"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from macula.cli import series
+from macula.cli.call import call
+from macula.cli.options import AsJson, ControlSocket
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(name="call-to")
+def call_to(
+    node: Annotated[str, typer.Argument(help="The node to call, and no other.", metavar="NODE_ID")],
+    procedure: Annotated[str, typer.Argument(help="Its full name, such as org.example.mesh.demo.echo.")],
+    args: Annotated[str, typer.Argument(help="The argument as JSON.", metavar="[JSON]")] = "{}",
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds until the call is given up; default: the node's call_timeout.")
+    ] = None,
+    count: series.Count = 1,
+    interval: series.Interval = 0.1,
+    as_json: AsJson = False,
+    control_socket: ControlSocket = None,
+) -> None:
+    """Call a procedure of one node: as `macula call --to`."""
+    call(procedure, args, timeout, node, count, interval, as_json, control_socket)
