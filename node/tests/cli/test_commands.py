@@ -325,6 +325,18 @@ def test_a_short_command_loads_neither_quic_nor_asyncio(node: RunningNode) -> No
     assert json.loads(result.stdout.splitlines()[0])["name"] == "edge1"
 
 
+def test_doctor_finds_nothing_wrong_or_says_what_to_do(node: RunningNode) -> None:
+    findings = {one["check"]: one for one in run_json("doctor", exit_code=1)}
+    assert findings["version"]["verdict"] == findings["bootstrap"]["verdict"] == findings["clock"]["verdict"] == "ok"
+    assert (findings["reached by others"]["verdict"], findings["reached by others"]["remedy"] != "") == ("fault", True)
+
+    node.mesh.bootstrap |= {"peer": None, "attempts": 2, "code": "bad_identity", "reason": "another key"}
+    text = run("doctor")
+    assert text.exit_code == 1
+    assert "macula pins forget 172.21.0.10:9443" in " ".join(text.stdout.split())
+    assert max(len(line) for line in text.stdout.splitlines()) <= 80
+
+
 def test_help_tells_the_exit_codes() -> None:
     text = " ".join(run("--help").stdout.split())
     assert "0 it was done; 1 the mesh or the node refused" in text

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from macula.core.address import Address
-from macula.core.peer_record import MAX_ADDRESSES, MAX_RELAYS, PeerInfo, RelayPlace, open_peer, read_peer, sign_peer
+from macula.core.peer_record import (
+    MAX_ADDRESSES,
+    MAX_RELAYS,
+    PeerInfo,
+    RelayPlace,
+    clock_difference,
+    open_peer,
+    read_peer,
+    sign_peer,
+)
 from macula.core.record import Kind, sign_record
 from macula.errors import ProtocolError
 from macula.identity import Identity
@@ -122,3 +131,11 @@ def test_relays_are_named_with_their_addresses_and_only_so_many() -> None:
     assert info.relays == places[:MAX_RELAYS]
     assert open_peer(info.record.encoded) == info
     assert peer().relays == ()
+
+
+@pytest.mark.parametrize(
+    ("later", "ahead"),
+    [(0.0, 0.0), (149.0, 0.0), (150.5, 0.5), (3750.0, 3600.0), (-0.5, -0.5), (-3600.0, -3600.0)],
+)
+def test_a_clock_is_off_by_what_the_records_age_cannot_explain(later: float, ahead: float) -> None:
+    assert clock_difference(peer().record, WALL + later) == ahead

@@ -9,6 +9,7 @@ import pytest
 from macula.core.effects import Dial, Pin, Trace
 from macula.core.events import UNREACHABLE
 from macula.core.requests import Hold, PeerDown, Release
+from macula.core.results import BootstrapStatus
 from macula.core.service import Action
 from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.notices import AddressFailed, AddressUp
@@ -219,3 +220,17 @@ def test_notices_and_losses_of_others_are_ignored() -> None:
     (dial,) = entry.tick(0.0)
     assert entry.join(dial.dial + 1, node(2), 0.1) == []
     assert entry.bootstrapper.peer_down(PeerDown(node(2), "idle", ""), 0.2) == []
+
+
+def test_it_says_who_is_connected_and_why_others_are_not() -> None:
+    entry = Entry(Bootstrap(address(1)), Bootstrap(address(2)))
+    first, second = entry.tick(0.0)
+    entry.join(first.dial, node(1), 0.1)
+    entry.fail(second.dial, 3.0, "no answer")
+    assert entry.bootstrapper.status() == (
+        BootstrapStatus(address(1), node(1), 0),
+        BootstrapStatus(address(2), None, 1, UNREACHABLE, "no answer"),
+    )
+    (again,) = entry.tick(30.0)
+    entry.join(again.dial, node(2), 30.1)
+    assert entry.bootstrapper.status()[1] == BootstrapStatus(address(2), node(2), 0)

@@ -66,6 +66,13 @@ class FakeMesh:
         self.call_started = asyncio.Event()
         self.call_cancelled = asyncio.Event()
         self.asked: list[tuple[object, ...]] = []
+        self.bootstrap: dict[str, Any] = {
+            "address": "172.21.0.10:9443",
+            "peer": {"node_id": str(OTHER), "short_id": OTHER.short, "name": "boot[red]strap"},
+            "attempts": 0,
+            "code": "",
+            "reason": "",
+        }
 
     async def status(self) -> dict[str, Any]:
         if self.refusal:
@@ -84,6 +91,8 @@ class FakeMesh:
             "ready": self.ready,
             "listen": "0.0.0.0:9443",
             "addresses": ["172.21.0.31:9443"],
+            "reachable": False,
+            "bootstraps": [self.bootstrap],
             "nat": "port_restricted, seen at 198.51.100.7:9443",
             "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
             "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75},
@@ -109,6 +118,7 @@ class FakeMesh:
                 "hops": None,
                 "inbound": False,
                 "since_s": 12.0,
+                "clock_s": 0.0,
                 "bytes_sent": 1500,
                 "bytes_received": 999,
             }

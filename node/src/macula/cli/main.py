@@ -17,6 +17,7 @@ COMMANDS = (
     "peers",
     "nat",
     "why",
+    "doctor",
     "call",
     "call-to",
     "serve",

@@ -13,7 +13,7 @@ from rich.text import Text
 WIDE = 120
 """Columns of a terminal from which on everything is shown."""
 
-_FOLDING = frozenset({"peer", "name", "address", "path", "value", "default"})
+_FOLDING = frozenset({"peer", "name", "address", "path", "value", "default", "what was seen", "what to do"})
 """Columns whose cells may go on in the next line; ids, times and the like are useless in pieces."""
 
 

@@ -75,6 +75,13 @@ def open_peer(encoded: bytes) -> PeerInfo:
     return read_peer(open_record(encoded))
 
 
+def clock_difference(record: Record, wall: float) -> float:
+    """By how many seconds at least the clock that says `wall` is ahead of its node's, negative: behind; 0 if they may
+    agree. Nodes renew their record at half of its ttl, and send it at any time until then."""
+    age = wall - record.seq / 1000
+    return min(age, 0.0) or max(0.0, age - record.ttl / 2)
+
+
 def read_peer(record: Record) -> PeerInfo:
     """The contents of a verified peer record. Raises ProtocolError with code bad_message or bad_key."""
     if record.kind is not Kind.PEER or record.realm or record.name != str(record.node):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from macula.core.address import Address
 from macula.core.peer_record import RelayPlace
 from macula.core.record import Record
 from macula.identity import NodeId
@@ -56,6 +57,22 @@ class PeerStatus:
     mode: str
     inbound: bool
     since: float
+    clock: float = 0.0
+    """By how many seconds at least this node's wall clock is ahead of the peer's, negative: behind; 0 if the record in
+    the peer's hello gives no reason to think so."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapStatus:
+    """One configured bootstrap: the node behind it while it is connected, else why the last attempt failed."""
+
+    address: Address
+    peer: NodeId | None
+    attempts: int
+    """in a row that failed"""
+    code: str = ""
+    """as of core.events.DialFailed"""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +99,4 @@ class NodeStatus:
     """Through which this node says that it can be reached."""
     nat: str = ""
     """What this node is behind, in a few words; empty while that is not known."""
+    bootstraps: tuple[BootstrapStatus, ...] = ()

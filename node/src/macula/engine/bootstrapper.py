@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from macula.core.effects import Pin, Trace
 from macula.core.requests import Hold, PeerDown, Release
+from macula.core.results import BootstrapStatus
 from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.engine.notices import AddressFailed, AddressUp
@@ -22,6 +23,8 @@ class _Entry:
     attempts: int = 0
     dial: int | None = None
     peer: NodeId | None = None
+    failure: AddressFailed | None = None
+    """how the last attempt ended, if it was none that led to a peer"""
 
 
 class Bootstrapper:
@@ -63,6 +66,19 @@ class Bootstrapper:
         """When to call tick next."""
         return self._timers.next()
 
+    def status(self) -> tuple[BootstrapStatus, ...]:
+        """How each of them is, in their order."""
+        return tuple(
+            BootstrapStatus(
+                entry.bootstrap.address,
+                entry.peer,
+                entry.attempts,
+                entry.failure.code if entry.failure else "",
+                entry.failure.reason if entry.failure else "",
+            )
+            for entry in self._entries
+        )
+
     def notice(self, notice: AddressUp | AddressFailed, now: float) -> list[Action]:
         """How an attempt ended; those of others are ignored."""
         for index, entry in enumerate(self._entries):
@@ -89,7 +105,7 @@ class Bootstrapper:
 
     def _joined(self, entry: _Entry, peer: NodeId) -> list[Action]:
         entry.attempts = 0
-        entry.peer = peer
+        entry.peer, entry.failure = peer, None
         actions: list[Action] = [Hold(peer), self._trace("bootstrap.joined", entry, peer=peer.short)]
         if entry.bootstrap.expected is None:
             entry.bootstrap = replace(entry.bootstrap, expected=peer, pinned=True)
@@ -98,6 +114,7 @@ class Bootstrapper:
 
     def _failed(self, index: int, entry: _Entry, notice: AddressFailed, now: float) -> list[Action]:
         settings = self._settings
+        entry.failure = notice
         fields: dict[str, object] = {"reason": notice.reason, **_remedy(entry.bootstrap, notice.code)}
         if self._stopped or (settings.max_attempts and entry.attempts >= settings.max_attempts):
             return [self._trace("bootstrap.given_up", entry, attempts=entry.attempts, **fields)]

@@ -364,4 +364,5 @@ class Engine:
             subscriptions=self._pubsub.patterns,
             relays=self._user.named,
             nat=self._nat.info.summary,
+            bootstraps=self._bootstrapper.status(),
         )

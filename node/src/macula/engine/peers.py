@@ -20,7 +20,7 @@ from macula.core.events import (
     SendReady,
 )
 from macula.core.lanes import Lane
-from macula.core.peer_record import PeerInfo, RelayPlace
+from macula.core.peer_record import PeerInfo, RelayPlace, clock_difference
 from macula.core.requests import (
     Hold,
     LearnAddress,
@@ -73,6 +73,7 @@ class _Peer:
     state: _State = _State.GREETING
     dials: list[int] = field(default_factory=list)
     info: PeerInfo | None = None
+    clock: float = 0.0
     realms: tuple[str, ...] = ()
     early: list[MessageReceived] = field(default_factory=list)
     blocked: set[Lane] = field(default_factory=set)
@@ -299,7 +300,7 @@ class PeerTable:
     def status(self) -> tuple[PeerStatus, ...]:
         """The peers that are up, in the order in which they connected."""
         return tuple(
-            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since)
+            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since, peer.clock)
             for node, peer in self._peers.items()
             if peer.state is _State.UP and peer.info is not None
         )
@@ -318,6 +319,7 @@ class PeerTable:
         self._hello_timers.cancel(event.peer)
         self._dialer.learn(info)
         peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
+        peer.clock = clock_difference(info.record, wall)
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound, peer.route)]
         outcomes += [self._address_up(dial, event.peer) for dial in peer.dials]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Any
 
 from macula.errors import (
@@ -20,9 +21,12 @@ from macula.errors import (
 from macula.identity import Did, NodeId
 from macula.runtime.control_provide import Provision
 from macula.runtime.demo import DemoService
+from macula.runtime.diagnosis import diagnose
 from macula.runtime.reports import DEFAULT_TIMEOUT, MeshEvent, MeshLike
 
 INTERNAL = "internal"
+MOST_RECORDS = 16
+"""Procedures whose records the doctor looks up."""
 
 Line = dict[str, Any]
 Request = dict[str, Any]
@@ -42,6 +46,7 @@ class Commands:
             "peers": self._peers,
             "nat": self._nat,
             "why": self._why,
+            "doctor": self._doctor,
             "id": self._id,
             "call": self._call,
             "publish": self._publish,
@@ -79,6 +84,18 @@ class Commands:
 
     async def _why(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": await self._mesh.why(_text(request, "peer"))}
+
+    async def _doctor(self, request: Request) -> AsyncGenerator[Line, None]:
+        status = await self._mesh.status()
+        nat = await self._mesh.nat_info()
+        own = str(self._mesh.node_id)
+        holders = {}
+        for name in status["procedures"][:MOST_RECORDS]:
+            details = await self._mesh.dht_details(name, "rpc")
+            known = any(found["node_id"] == own for found in details["found"])
+            holders[name] = details["holders"] if known else []
+        findings = [asdict(finding) for finding in diagnose(status, nat, holders)]
+        yield {"result": {"version": status["version"], "findings": findings}}
 
     async def _id(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": id_fields(self._mesh.node_id, self._mesh.realm)}

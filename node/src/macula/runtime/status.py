@@ -13,7 +13,7 @@ from typing import Any
 from macula.core.address import Address
 from macula.core.peer_record import read_peer
 from macula.core.record import Kind, Record
-from macula.core.results import LookupResult, NodeStatus, PeerStatus
+from macula.core.results import BootstrapStatus, LookupResult, NodeStatus, PeerStatus
 from macula.engine import EngineSettings
 from macula.errors import ProtocolError
 from macula.identity import NodeId
@@ -60,6 +60,8 @@ class StatusReporter:
             "ready": status.ready,
             "listen": str(self._transport.local_address),
             "addresses": [str(address) for address in self._addresses],
+            "reachable": self._settings.reachable,
+            "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],
             "nat": status.nat,
             "tunnels": asdict(self._transport.tunnels),
             "dht": asdict(status.dht),
@@ -131,9 +133,20 @@ class StatusReporter:
             "hops": path.hops if path else None,
             "inbound": peer.inbound,
             "since_s": round(now - peer.since, 1),
+            "clock_s": round(peer.clock, 1),
             "bytes_sent": path.bytes_sent if path else 0,
             "bytes_received": path.bytes_received if path else 0,
         }
+
+
+def _bootstrap(entry: BootstrapStatus, names: Mapping[NodeId, str]) -> dict[str, Any]:
+    return {
+        "address": str(entry.address),
+        "peer": _relay(entry.peer, names) if entry.peer else None,
+        "attempts": entry.attempts,
+        "code": entry.code,
+        "reason": entry.reason,
+    }
 
 
 def _relay(relay: NodeId, names: Mapping[NodeId, str]) -> dict[str, str]:

@@ -1,0 +1,163 @@
+"""What is wrong with a node, and what to do about it: `macula doctor`. Pure: from what the node says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+CLOCK_SLACK = 5.0
+"""Seconds by which clocks may differ without a word."""
+CLOCK_LIMIT = 60.0
+"""From so many seconds on records are taken for expired, or for not valid yet, before long."""
+
+State = Mapping[str, Any]
+
+
+class Verdict(StrEnum):
+    """How serious a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """it works, and could work better"""
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, what was seen, and what to do about it (empty: nothing)."""
+
+    check: str
+    verdict: Verdict
+    seen: str
+    remedy: str = ""
+
+
+def diagnose(status: State, nat: State, holders: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Everything there is to say, in the order in which one would look.
+
+    `status` and `nat` are what `macula status --json` and `macula nat --json` print, `holders` the node ids that keep
+    this node's record of each of its procedures.
+    """
+    return [
+        *_bootstraps(status),
+        *_mesh(status),
+        _outside(status, nat),
+        _udp(nat),
+        _clock(status),
+        *(_record(status, name, nodes) for name, nodes in holders.items()),
+    ]
+
+
+_REMEDIES = {
+    "no_common_realm": "give both nodes the same realm (MACULA_REALM)",
+    "no_common_version": "bring both nodes to versions that have a protocol in common",
+    "expired": "set the clock of this host and of the bootstrap, such as by `timedatectl set-ntp true`",
+}
+
+
+def _bootstraps(status: State) -> Iterator[Finding]:
+    entries = status["bootstraps"]
+    connected = any(entry["peer"] for entry in entries)
+    if not entries:
+        first = status["mode"] == "bootstrap"
+        seen = "none is configured: others enter the mesh here" if first else "none is configured"
+        remedy = "" if first else "name one: --bootstrap HOST:9443, or MACULA_BOOTSTRAP_PEERS"
+        yield Finding("bootstrap", Verdict.OK if first else Verdict.WARNING, seen, remedy)
+    for entry in entries:
+        if peer := entry["peer"]:
+            yield Finding("bootstrap", Verdict.OK, f"{entry['address']} is {peer['name'] or peer['short_id']}")
+        elif not entry["reason"]:
+            yield Finding("bootstrap", Verdict.WARNING, f"{entry['address']} is being dialed", "ask again in a moment")
+        else:
+            verdict = Verdict.WARNING if connected else Verdict.FAULT
+            seen = f"{entry['address']}, {entry['attempts']} attempts: {entry['reason']}"
+            yield Finding("bootstrap", verdict, seen, _bootstrap_remedy(entry))
+
+
+def _bootstrap_remedy(entry: State) -> str:
+    if entry["code"] == "bad_identity":
+        return f"if it was set up anew: macula pins forget {entry['address']}; if not, somebody else answers there"
+    said = next((remedy for code, remedy in _REMEDIES.items() if code in entry["reason"]), "")
+    return said or "does it run, and does a firewall let UDP to that port out, or TCP to 443?"
+
+
+def _mesh(status: State) -> Iterator[Finding]:
+    peers, known = len(status["peers"]), status["dht"]["nodes"]
+    seen = f"connected to {_count(peers, 'peer')}, the DHT's table has {_count(known, 'node')}"
+    if not status["ready"]:
+        yield Finding("mesh", Verdict.FAULT, f"not in the mesh: {seen}", "see bootstrap")
+    elif not known and status["mode"] != "bootstrap":
+        yield Finding("mesh", Verdict.WARNING, seen, "nothing can be looked up until a node that serves the DHT is met")
+    else:
+        yield Finding("mesh", Verdict.OK, seen)
+
+
+def _outside(status: State, nat: State) -> Finding:
+    """Whether others get at this node."""
+    check, relays = "reached by others", status["relays"]
+    if status["reachable"]:
+        where = ", ".join(status["addresses"]) or "no address"
+        if nat["type"] in ("restricted", "port_restricted", "symmetric", "blocked"):
+            seen = f"others are told to dial {where}, and its NAT ({nat['type']}) lets nobody in"
+            remedy = f"forward UDP port {_port(status)} to this host, or say that it is not: --reachable no"
+            return Finding(check, Verdict.FAULT, seen, remedy)
+        if nat["type"] == "unknown":
+            seen = f"others are told to dial {where}; no node that could check that has answered"
+            return Finding(check, Verdict.WARNING, seen, "connect to a bootstrap, gateway or relay that answers STUN")
+        return Finding(check, Verdict.OK, f"at {where}; what comes from outside gets in")
+    if not relays:
+        seen = "not from outside, and no relay carries for it"
+        return Finding(check, Verdict.FAULT, seen, "connect to a bootstrap, gateway or relay that has room (--relays)")
+    names = ", ".join(relay["name"] or relay["short_id"] for relay in relays)
+    if len(relays) == 1:
+        return Finding(check, Verdict.WARNING, f"through {names} alone", "a second relay takes over when that one goes")
+    return Finding(check, Verdict.OK, f"through {names}, and directly where both NATs allow it")
+
+
+def _port(status: State) -> str:
+    return str(status["listen"]).rpartition(":")[2]
+
+
+def _udp(nat: State) -> Finding:
+    if nat["type"] == "blocked":
+        seen = "nothing comes back by UDP: everything goes over TLS on TCP, and nothing directly"
+        return Finding("UDP", Verdict.WARNING, seen, "let UDP out, at least to port 9443 of the bootstraps")
+    if nat["type"] == "unknown":
+        return Finding("UDP", Verdict.WARNING, f"not measured{_note(nat)}", "see `macula nat --refresh`")
+    where = f"{nat['public_ip']}:{nat['public_port']}"
+    return Finding("UDP", Verdict.OK, f"seen from outside at {where}, NAT: {nat['name'] or nat['type']}")
+
+
+def _note(nat: State) -> str:
+    return f": {nat['note']}" if nat["note"] else ""
+
+
+def _clock(status: State) -> Finding:
+    peers = status["peers"]
+    wrong = [peer for peer in peers if abs(peer["clock_s"]) > CLOCK_SLACK]
+    if not peers:
+        return Finding("clock", Verdict.WARNING, "nobody to compare it with", "see bootstrap")
+    if not wrong:
+        return Finding("clock", Verdict.OK, f"agrees with {_count(len(peers), 'peer')}")
+    if 2 * len(wrong) <= len(peers):
+        names = ", ".join(peer["name"] or peer["short_id"] for peer in wrong)
+        return Finding("clock", Verdict.WARNING, f"agrees with most, but not with {names}", "set the clocks of these")
+    off = sorted(peer["clock_s"] for peer in wrong)[len(wrong) // 2]
+    seen = f"{'ahead of' if off > 0 else 'behind'} {len(wrong)} of {len(peers)} peers by at least {abs(off):.0f} s"
+    verdict = Verdict.FAULT if abs(off) > CLOCK_LIMIT else Verdict.WARNING
+    return Finding("clock", verdict, seen, "set this host's clock, such as by `timedatectl set-ntp true`")
+
+
+def _record(status: State, name: str, holders: Sequence[str]) -> Finding:
+    others = [node for node in holders if node != status["node_id"]]
+    if others:
+        return Finding("record", Verdict.OK, f"{name}: kept by {_count(len(others), 'other node')}")
+    if not holders:
+        return Finding("record", Verdict.FAULT, f"{name}: nobody finds it", "it is published anew; see mesh and clock")
+    return Finding("record", Verdict.WARNING, f"{name}: kept here alone", "nodes that serve the DHT must be connected")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from macula.runtime.diagnosis import Finding, Verdict, diagnose
+
+NAT = {"type": "port_restricted", "name": "home", "public_ip": "198.51.100.7", "public_port": 9443, "note": None}
+BOOTSTRAP = {"address": "b:9443", "peer": {"name": "boot", "short_id": "abc"}, "attempts": 0, "code": "", "reason": ""}
+RELAY = {"node_id": "r" * 52, "short_id": "r" * 10, "name": "gateway"}
+
+
+def peer(name: str, clock: float = 0.0) -> dict[str, Any]:
+    return {"name": name, "short_id": name[:2], "clock_s": clock}
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """Of an edge that has nothing to complain about."""
+    good: dict[str, Any] = {
+        "mode": "edge",
+        "node_id": "own",
+        "ready": True,
+        "listen": "0.0.0.0:9443",
+        "addresses": ["10.0.0.2:9443"],
+        "reachable": False,
+        "bootstraps": [BOOTSTRAP],
+        "dht": {"nodes": 4},
+        "relays": [RELAY, RELAY | {"name": "bootstrap"}],
+        "peers": [peer("bootstrap"), peer("gateway")],
+    }
+    return good | changes
+
+
+def find(check: str, of: Mapping[str, Any], nat: Mapping[str, Any] = NAT, **holders: list[str]) -> Finding:
+    (found,) = [one for one in diagnose(of, nat, holders) if one.check == check]
+    return found
+
+
+def test_a_node_that_is_well_needs_nothing() -> None:
+    findings = diagnose(status(), NAT, {"org.example.add": ["own", "other"]})
+    assert [one.verdict for one in findings] == [Verdict.OK] * 6
+    assert [one.check for one in findings] == ["bootstrap", "mesh", "reached by others", "UDP", "clock", "record"]
+    assert not any(one.remedy for one in findings)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "remedy"),
+    [
+        ("unreachable", "no answer", "does it run"),
+        ("bad_identity", "another key", "macula pins forget b:9443"),
+        ("unreachable", "refused: no_common_realm: serves a", "same realm"),
+        ("unreachable", "refused: expired: not valid now", "set the clock"),
+    ],
+)
+def test_a_bootstrap_that_failed_says_why_and_what_helps(code: str, reason: str, remedy: str) -> None:
+    failed = BOOTSTRAP | {"peer": None, "attempts": 3, "code": code, "reason": reason}
+    found = find("bootstrap", status(bootstraps=[failed]))
+    assert (found.verdict, found.seen) == (Verdict.FAULT, f"b:9443, 3 attempts: {reason}")
+    assert remedy in found.remedy
+
+
+def test_one_bootstrap_of_two_is_enough_to_work() -> None:
+    failed = BOOTSTRAP | {"peer": None, "attempts": 1, "reason": "no answer"}
+    findings = diagnose(status(bootstraps=[BOOTSTRAP, failed]), NAT, {})
+    assert [one.verdict for one in findings[:2]] == [Verdict.OK, Verdict.WARNING]
+
+
+def test_a_bootstrap_that_is_being_dialed_is_waited_for() -> None:
+    assert find("bootstrap", status(bootstraps=[BOOTSTRAP | {"peer": None}])).verdict is Verdict.WARNING
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("bootstrap", Verdict.OK), ("edge", Verdict.WARNING)])
+def test_only_a_bootstrap_needs_none(mode: str, verdict: Verdict) -> None:
+    assert find("bootstrap", status(bootstraps=[], mode=mode)).verdict is verdict
+
+
+def test_the_mesh() -> None:
+    assert find("mesh", status(ready=False)).verdict is Verdict.FAULT
+    assert find("mesh", status(dht={"nodes": 0})).verdict is Verdict.WARNING
+    assert find("mesh", status(dht={"nodes": 0}, mode="bootstrap")).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [
+        ("none", Verdict.OK),
+        ("full_cone", Verdict.OK),
+        ("unknown", Verdict.WARNING),
+        ("restricted", Verdict.FAULT),
+        ("port_restricted", Verdict.FAULT),
+        ("symmetric", Verdict.FAULT),
+        ("blocked", Verdict.FAULT),
+    ],
+)
+def test_who_is_told_to_be_reachable_must_be(kind: str, verdict: Verdict) -> None:
+    found = find("reached by others", status(reachable=True), NAT | {"type": kind})
+    assert found.verdict is verdict
+    if verdict is Verdict.FAULT:
+        assert "10.0.0.2:9443" in found.seen and "UDP port 9443" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("relays", "verdict"), [([], Verdict.FAULT), ([RELAY], Verdict.WARNING), ([RELAY, RELAY], Verdict.OK)]
+)
+def test_who_is_not_needs_relays(relays: list[Any], verdict: Verdict) -> None:
+    assert find("reached by others", status(relays=relays)).verdict is verdict
+
+
+def test_udp() -> None:
+    assert find("UDP", status(), NAT | {"type": "blocked"}).verdict is Verdict.WARNING
+    unknown = find("UDP", status(), NAT | {"type": "unknown", "note": "one observer is too few"})
+    assert (unknown.verdict, unknown.seen) == (Verdict.WARNING, "not measured: one observer is too few")
+
+
+@pytest.mark.parametrize(
+    ("clocks", "verdict", "seen"),
+    [
+        ((), Verdict.WARNING, "nobody"),
+        ((0.0, 4.0), Verdict.OK, "agrees with 2"),
+        ((0.0, -3600.0), Verdict.WARNING, "not with p1"),
+        ((-20.0, -30.0, 0.0), Verdict.WARNING, "behind 2 of 3 peers by at least 20 s"),
+        ((3600.0, 3590.0, 3595.0), Verdict.FAULT, "ahead of 3 of 3 peers by at least 3595 s"),
+    ],
+)
+def test_the_clock_is_compared_with_most(clocks: tuple[float, ...], verdict: Verdict, seen: str) -> None:
+    found = find("clock", status(peers=[peer(f"p{number}", off) for number, off in enumerate(clocks)]))
+    assert found.verdict is verdict
+    assert seen in found.seen
+
+
+@pytest.mark.parametrize(
+    ("holders", "verdict"), [(["a", "own"], Verdict.OK), (["own"], Verdict.WARNING), ([], Verdict.FAULT)]
+)
+def test_records_are_kept_by_others(holders: list[str], verdict: Verdict) -> None:
+    assert find("record", status(), org=holders).verdict is verdict
