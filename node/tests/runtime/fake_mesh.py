@@ -66,6 +66,7 @@ class FakeMesh:
         self.call_started = asyncio.Event()
         self.call_cancelled = asyncio.Event()
         self.asked: list[tuple[object, ...]] = []
+        self.relays = [{"node_id": str(OTHER), "short_id": OTHER.short, "name": name} for name in ("a", "b")]
         self.bootstrap: dict[str, Any] = {
             "address": "172.21.0.10:9443",
             "peer": {"node_id": str(OTHER), "short_id": OTHER.short, "name": "boot[red]strap"},
@@ -95,8 +96,8 @@ class FakeMesh:
             "bootstraps": [self.bootstrap],
             "nat": "port_restricted, seen at 198.51.100.7:9443",
             "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
-            "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75},
-            "relays": [],
+            "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75, "limit": 1000},
+            "relays": self.relays,
             "relaying": {"sessions": 2, "datagrams": 40, "bytes": 20_000, "dropped": {"over rate": 3}},
             "peers": await self.peers(),
             "procedures": list(self.procedures),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from macula.runtime.diagnosis import Finding, Verdict, diagnose
+from macula.runtime.diagnosis import Finding, Verdict, diagnose, glance
 
 NAT = {"type": "port_restricted", "name": "home", "public_ip": "198.51.100.7", "public_port": 9443, "note": None}
 BOOTSTRAP = {"address": "b:9443", "peer": {"name": "boot", "short_id": "abc"}, "attempts": 0, "code": "", "reason": ""}
@@ -27,6 +27,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "reachable": False,
         "bootstraps": [BOOTSTRAP],
         "dht": {"nodes": 4},
+        "pool": {"size": 2, "limit": 1000},
         "relays": [RELAY, RELAY | {"name": "bootstrap"}],
         "peers": [peer("bootstrap"), peer("gateway")],
     }
@@ -40,8 +41,16 @@ def find(check: str, of: Mapping[str, Any], nat: Mapping[str, Any] = NAT, **hold
 
 def test_a_node_that_is_well_needs_nothing() -> None:
     findings = diagnose(status(), NAT, {"org.example.add": ["own", "other"]})
-    assert [one.verdict for one in findings] == [Verdict.OK] * 6
-    assert [one.check for one in findings] == ["bootstrap", "mesh", "reached by others", "UDP", "clock", "record"]
+    assert [one.verdict for one in findings] == [Verdict.OK] * 7
+    assert [one.check for one in findings] == [
+        "bootstrap",
+        "mesh",
+        "pool",
+        "reached by others",
+        "UDP",
+        "clock",
+        "record",
+    ]
     assert not any(one.remedy for one in findings)
 
 
@@ -80,6 +89,18 @@ def test_the_mesh() -> None:
     assert find("mesh", status(ready=False)).verdict is Verdict.FAULT
     assert find("mesh", status(dht={"nodes": 0})).verdict is Verdict.WARNING
     assert find("mesh", status(dht={"nodes": 0}, mode="bootstrap")).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(899, Verdict.OK), (900, Verdict.WARNING)])
+def test_the_pool_is_short_of_room_at_nine_tenths(size: int, verdict: Verdict) -> None:
+    assert find("pool", status(pool={"size": size, "limit": 1000})).verdict is verdict
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_glance_says_what_can_be_said_without_asking(reachable: bool) -> None:
+    whole = diagnose(status(reachable=reachable), NAT, {})
+    asked = {"UDP", "reached by others"} if reachable else {"UDP"}
+    assert glance(status(reachable=reachable)) == [one for one in whole if one.check not in asked]
 
 
 @pytest.mark.parametrize(

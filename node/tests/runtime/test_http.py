@@ -36,6 +36,16 @@ async def test_a_node_in_the_mesh_is_ready() -> None:
             assert b"application/json" in head
 
 
+async def test_a_node_that_something_is_wrong_with_is_degraded_and_says_by_what() -> None:
+    mesh = FakeMesh()
+    mesh.relays.clear()
+    async with health_server(mesh, "127.0.0.1", 0) as port:
+        status, _, body = await exchange(port, get("/health"))
+    assert (status, body["status"]) == (200, "degraded")
+    (finding,) = body["findings"]
+    assert (finding["check"], finding["verdict"]) == ("reached by others", "fault")
+
+
 async def test_a_node_on_its_way_is_healthy_but_not_ready() -> None:
     mesh = FakeMesh()
     mesh.ready = False

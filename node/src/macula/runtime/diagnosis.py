@@ -1,4 +1,4 @@
-"""What is wrong with a node, and what to do about it: `macula doctor`. Pure: from what the node says of itself."""
+"""What is wrong with a node, and what to do about it: `macula doctor` and /health. Pure: from what the node says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 CLOCK_SLACK = 5.0
 """Seconds by which clocks may differ without a word."""
+CROWDED = 0.9
+"""The share of the connections that it may hold from which on a node is short of them."""
 CLOCK_LIMIT = 60.0
 """From so many seconds on records are taken for expired, or for not valid yet, before long."""
 
@@ -43,10 +45,22 @@ def diagnose(status: State, nat: State, holders: Mapping[str, Sequence[str]]) ->
     return [
         *_bootstraps(status),
         *_mesh(status),
-        _outside(status, nat),
+        _pool(status),
+        _entry(status, nat) if status["reachable"] else _relays(status),
         _udp(nat),
         _clock(status),
         *(_record(status, name, nodes) for name, nodes in holders.items()),
+    ]
+
+
+def glance(status: State) -> list[Finding]:
+    """The same as far as it can be said at once, without asking the network."""
+    return [
+        *_bootstraps(status),
+        *_mesh(status),
+        _pool(status),
+        *([] if status["reachable"] else [_relays(status)]),
+        _clock(status),
     ]
 
 
@@ -94,19 +108,31 @@ def _mesh(status: State) -> Iterator[Finding]:
         yield Finding("mesh", Verdict.OK, seen)
 
 
-def _outside(status: State, nat: State) -> Finding:
-    """Whether others get at this node."""
+def _pool(status: State) -> Finding:
+    pool = status["pool"]
+    seen = f"{pool['size']} of {_count(pool['limit'], 'connection')}"
+    if pool["size"] < CROWDED * pool["limit"]:
+        return Finding("pool", Verdict.OK, seen)
+    return Finding("pool", Verdict.WARNING, f"{seen}: idle ones are closed to make room", "raise --pool-max-size")
+
+
+def _entry(status: State, nat: State) -> Finding:
+    """Whether a node that others dial lets them in."""
+    check, where = "reached by others", ", ".join(status["addresses"]) or "no address"
+    if nat["type"] in ("restricted", "port_restricted", "symmetric", "blocked"):
+        seen = f"others are told to dial {where}, and its NAT ({nat['type']}) lets nobody in"
+        port = str(status["listen"]).rpartition(":")[2]
+        remedy = f"forward UDP port {port} to this host, or say that it is not: --reachable no"
+        return Finding(check, Verdict.FAULT, seen, remedy)
+    if nat["type"] == "unknown":
+        seen = f"others are told to dial {where}; no node that could check that has answered"
+        return Finding(check, Verdict.WARNING, seen, "connect to a bootstrap, gateway or relay that answers STUN")
+    return Finding(check, Verdict.OK, f"at {where}; what comes from outside gets in")
+
+
+def _relays(status: State) -> Finding:
+    """Whether a node that cannot be dialed has who carries for it."""
     check, relays = "reached by others", status["relays"]
-    if status["reachable"]:
-        where = ", ".join(status["addresses"]) or "no address"
-        if nat["type"] in ("restricted", "port_restricted", "symmetric", "blocked"):
-            seen = f"others are told to dial {where}, and its NAT ({nat['type']}) lets nobody in"
-            remedy = f"forward UDP port {_port(status)} to this host, or say that it is not: --reachable no"
-            return Finding(check, Verdict.FAULT, seen, remedy)
-        if nat["type"] == "unknown":
-            seen = f"others are told to dial {where}; no node that could check that has answered"
-            return Finding(check, Verdict.WARNING, seen, "connect to a bootstrap, gateway or relay that answers STUN")
-        return Finding(check, Verdict.OK, f"at {where}; what comes from outside gets in")
     if not relays:
         seen = "not from outside, and no relay carries for it"
         return Finding(check, Verdict.FAULT, seen, "connect to a bootstrap, gateway or relay that has room (--relays)")
@@ -114,10 +140,6 @@ def _outside(status: State, nat: State) -> Finding:
     if len(relays) == 1:
         return Finding(check, Verdict.WARNING, f"through {names} alone", "a second relay takes over when that one goes")
     return Finding(check, Verdict.OK, f"through {names}, and directly where both NATs allow it")
-
-
-def _port(status: State) -> str:
-    return str(status["listen"]).rpartition(":")[2]
 
 
 def _udp(nat: State) -> Finding:

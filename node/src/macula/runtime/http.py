@@ -1,7 +1,8 @@
 """The health endpoint: GET /live, /health and /ready over HTTP/1.1 (RFC 9112), one request a connection.
 
-/live says that the event loop turns (restart the process if not), /health that the node answers, /ready that it is part
-of the mesh and can be given work.
+/live says that the event loop turns (restart the process if not), /health that the node answers, and whether it is
+`healthy` or `degraded` by which findings (of `macula doctor`: bootstraps, mesh and DHT, pool, relays, clock), /ready
+that it is part of the mesh and can be given work.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ import h11
 
 from macula.errors import ConfigError, MeshError
 from macula.runtime.clients import Accept, serving
+from macula.runtime.diagnosis import Verdict, glance
 from macula.runtime.reports import MeshLike
 
 MAX_CONNECTIONS = 64
@@ -103,7 +105,8 @@ async def check(mesh: MeshLike, path: str) -> Response:
     ready = bool(status["ready"])
     about.update(ready=ready, peers=len(status["peers"]), uptime_s=status["uptime_s"])
     if path == "/health":
-        return Response(HTTPStatus.OK, {"status": "healthy", **about})
+        wrong = [asdict(finding) for finding in glance(status) if finding.verdict is not Verdict.OK]
+        return Response(HTTPStatus.OK, {"status": "degraded" if wrong else "healthy", **about, "findings": wrong})
     if ready:
         return Response(HTTPStatus.OK, {"status": "ready", **about})
     return Response(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "starting", **about})

@@ -65,7 +65,7 @@ class StatusReporter:
             "nat": status.nat,
             "tunnels": asdict(self._transport.tunnels),
             "dht": asdict(status.dht),
-            "pool": asdict(status.pool),
+            "pool": asdict(status.pool) | {"limit": self._settings.pool.max_size},
             "relays": [_relay(relay.node, names) for relay in status.relays],
             "relaying": asdict(self._transport.relayed),
             "peers": [self._peer(peer, names, now) for peer in status.peers],
