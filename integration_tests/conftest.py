@@ -34,6 +34,7 @@ NAMESPACES = {
     "test_nat_info",
     "test_nat_topologies",
     "test_relay",
+    "test_rolling_upgrade",
     "test_router",
     "test_router_rules",
     "test_selfcheck",

@@ -23,10 +23,11 @@ def ensure(engine: str, report: Reporter) -> None:
 def ensure_images(engine: str, plan: Plan, report: Reporter) -> None:
     """Build our images that a plan uses; the router's also serves the lab's own helpers."""
     if engine == DOCKER:
+        nodes = [service for service in plan.services.values() if service.is_node]
         wanted = [ROUTER_IMAGE]
-        if any(service.is_node for service in plan.services.values()):
+        if any(not node.version for node in nodes):
             wanted.append(NODE_IMAGE)
-        images.build(report, wanted)
+        images.build(report, wanted, sorted({node.version for node in nodes if node.version}))
 
 
 def outdated(engine: Engine) -> list[str]:

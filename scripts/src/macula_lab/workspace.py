@@ -10,7 +10,8 @@ STATE = ROOT / ".lab"
 
 COMPOSE = ROOT / "compose"
 NODE = ROOT / "node"
-WHEELHOUSE = NODE / "wheelhouse"
+WHEELHOUSE = "wheelhouse"
+"""Of a folder of the node, git-ignored: what its image is made from beside the source."""
 
 
 def state_file(name: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from macula_lab.composefile.load import load
-from macula_lab.composefile.plan import Plan
+from macula_lab.composefile.plan import Plan, Service
 from macula_lab.errors import LabError
 from macula_lab.workspace import COMPOSE, topologies
 
@@ -87,6 +87,22 @@ def test_a_file_with_any_images_and_keys_is_a_plan(loaded: Write) -> None:
     plan = loaded(f"services: {{db: {{image: postgres, volumes: [x:/y], ports: ['1:1'], networks: [lan]}}}}\n{NETWORK}")
     assert plan.services["db"].role == ""
     assert plan.document["services"]["db"]["volumes"] == ["x:/y"]
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("macula-node", ""),
+        ("macula-node:latest", ""),
+        ("macula-node:b1cf6ca", "b1cf6ca"),
+        ("registry:5000/us/macula-node:v1", "v1"),
+        ("registry:5000/us/macula-node", ""),
+        ("macula-node:v1@sha256:00", "v1"),
+        ("nginx:1.27", ""),
+    ],
+)
+def test_the_version_of_a_node_is_its_images_tag(image: str, version: str) -> None:
+    assert Service("a", image, {}).version == version
 
 
 def test_variables_come_from_the_environment_before_the_file_beside(loaded: Write, tmp_path: Path) -> None:

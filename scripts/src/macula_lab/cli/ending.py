@@ -7,7 +7,7 @@ from macula_lab.cli.options import Name, Project
 from macula_lab.engines.docker import daemon, images
 from macula_lab.lab import find, is_up, project_of, resolve
 from macula_lab.report import Reporter
-from macula_lab.workspace import STATE, WHEELHOUSE
+from macula_lab.workspace import NODE, STATE, WHEELHOUSE
 
 
 def down(name: Name = "", project: Project = "") -> None:
@@ -35,7 +35,7 @@ def clean() -> None:
         with report.step("Removing containers, networks and images"):
             images.remove_all(daemon.client())
     stop_engine(report)
-    shutil.rmtree(WHEELHOUSE, ignore_errors=True)
+    shutil.rmtree(NODE / WHEELHOUSE, ignore_errors=True)
     shutil.rmtree(STATE, ignore_errors=True)
 
 

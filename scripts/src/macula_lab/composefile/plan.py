@@ -55,6 +55,12 @@ class Service:
         """Whether it runs our mesh node."""
         return repository(self.image) == NODE_IMAGE
 
+    @property
+    def version(self) -> str:
+        """Which version of our node it runs, as the image's tag says: a commit; empty for that of this tree."""
+        tag = self.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+        return "" if not self.is_node or tag == "latest" else tag
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
+from macula_lab import versions
 from macula_lab.composefile.plan import NODE_IMAGE, ROUTER_IMAGE
 from macula_lab.engines.docker import daemon as engine
 from macula_lab.engines.docker import labels
@@ -31,8 +32,9 @@ REGISTRY_DEADLINE = 10
 """Seconds an image registry has for saying that it has the base image."""
 
 
-def build(report: Reporter, wanted: Collection[str]) -> None:
-    """Make our images, those that are wanted. With nothing changed the engine's layer cache makes this a second.
+def build(report: Reporter, wanted: Collection[str], older: Collection[str] = ()) -> None:
+    """Make our images, those that are wanted, and the node's of `older` commits that the engine does not have. With
+    nothing changed the engine's layer cache makes this a second.
 
     Raises LabError with the builder's last lines.
     """
@@ -47,9 +49,19 @@ def build(report: Reporter, wanted: Collection[str]) -> None:
         if ROUTER_IMAGE in wanted:
             build_image(report, ROUTER_IMAGE, base, "docker/router/Dockerfile", ROOT, [])
         if NODE_IMAGE in wanted:
-            fill_wheelhouse(report, client, base)
-            arguments = ["--build-arg", f"VERSION={version()}", "--build-arg", f"REVISION={revision()}"]
-            build_image(report, NODE_IMAGE, base, "docker/node/Dockerfile", NODE, arguments)
+            build_node(report, client, NODE_IMAGE, base, NODE, revision())
+        for ref in older:
+            image = f"{NODE_IMAGE}:{ref}"
+            if not is_present(client, image):
+                made = versions.of(ref)
+                build_node(report, client, image, base, made.folder, made.commit)
+
+
+def build_node(report: Reporter, client: docker.DockerClient, image: str, base: str, node: Path, commit: str) -> None:
+    """Make the node's image from a folder of the node, as it was at a commit."""
+    fill_wheelhouse(report, client, base, node)
+    arguments = ["--build-arg", f"VERSION={version(node)}", "--build-arg", f"REVISION={commit}"]
+    build_image(report, image, base, "docker/node/Dockerfile", node, arguments)
 
 
 @contextmanager
@@ -112,15 +124,16 @@ def make_own_base(report: Reporter) -> None:
         run([str(MAKE_BASE), OWN_BASE], show=show, timeout=600, next_step=choice)
 
 
-def fill_wheelhouse(report: Reporter, client: docker.DockerClient, base: str) -> None:
-    """Download the node's dependencies for the Python of the base image, unless the wheelhouse has them.
+def fill_wheelhouse(report: Reporter, client: docker.DockerClient, base: str, node: Path) -> None:
+    """Download the node's dependencies for the Python of the base image, unless its wheelhouse has them.
 
     A build inside a container may reach no package index, or not trust it, where this machine does. Where this machine
     runs another system than the containers its wheels would not fit: then the build asks the index itself.
     Raises LabError when the base has no Python of at least 3.11 or a download fails.
     """
-    wanted = requirements(NODE / "pyproject.toml")
-    stamp = WHEELHOUSE / "made-for"
+    wanted = requirements(node / "pyproject.toml")
+    wheelhouse = node / WHEELHOUSE
+    stamp = wheelhouse / "made-for"
     if stamp.exists() and stamp.read_text() == key(image_id(client, base), wanted):
         return
     probe = "import platform, sys; print(platform.system(), platform.machine(), '%d.%d' % sys.version_info[:2])"
@@ -130,12 +143,12 @@ def fill_wheelhouse(report: Reporter, client: docker.DockerClient, base: str) ->
     system, machine, python = output.split()[-3:]
     if tuple(int(part) for part in python.split(".")) < (3, 11):
         raise LabError(f"the base image {base} has Python {python}, the node needs 3.11 or later", hint)
-    shutil.rmtree(WHEELHOUSE, ignore_errors=True)
-    WHEELHOUSE.mkdir()
+    shutil.rmtree(wheelhouse, ignore_errors=True)
+    wheelhouse.mkdir()
     if (system, machine) == (platform.system(), platform.machine()):
         with report.step(f"Downloading the node's dependencies for Python {python}") as show:
             pip = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--python-version", python]
-            run([*pip, "--dest", str(WHEELHOUSE), *wanted], show=show, timeout=600)
+            run([*pip, "--dest", str(wheelhouse), *wanted], show=show, timeout=600)
     stamp.write_text(key(image_id(client, base), wanted))
 
 
@@ -163,9 +176,9 @@ def build_image(report: Reporter, tag: str, base: str, dockerfile: str, context:
         run(command, show=show, timeout=900, next_step=f"mend {dockerfile} or what it copies, then run this again")
 
 
-def version() -> str:
-    """The node's version."""
-    project = tomllib.loads((NODE / "pyproject.toml").read_text())
+def version(node: Path) -> str:
+    """The version of a folder of the node."""
+    project = tomllib.loads((node / "pyproject.toml").read_text())
     return str(project["project"]["version"])
 
 
@@ -179,7 +192,8 @@ def revision() -> str:
 
 def remove_all(client: docker.DockerClient) -> None:
     """Remove our images, the containers that use them and the networks of their compose projects."""
-    ours = [image for image in (NODE_IMAGE, ROUTER_IMAGE, OWN_BASE) if is_present(client, image)]
+    older = [tag for image in client.images.list(NODE_IMAGE) for tag in image.tags if not tag.endswith(":latest")]
+    ours = [image for image in (*older, NODE_IMAGE, ROUTER_IMAGE, OWN_BASE) if is_present(client, image)]
     projects = set()
     for image in ours:
         for container in client.containers.list(all=True, filters={"ancestor": image}):

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from macula_lab import versions
 from macula_lab.composefile.plan import NODE_IMAGE, ROUTER_IMAGE, Plan, Service, repository
 from macula_lab.engines.netns import capabilities
 from macula_lab.engines.netns.attachments import Attachment
 from macula_lab.engines.netns.project import Project
 from macula_lab.engines.netns.requirements import PATH
-from macula_lab.engines.netns.supervisor.program import Program
+from macula_lab.engines.netns.supervisor.program import PYTHON_PATH, Program
 
 COMMANDS = {NODE_IMAGE: ("macula", "node"), ROUTER_IMAGE: ("macula-router", "serve")}
 """What the images run unless the file says otherwise; here the installed packages have it."""
@@ -80,6 +81,9 @@ def environment_of(project: Project, service: Service) -> dict[str, str]:
     told = {name: value.replace(IMAGE_DATA, data) for name, value in service.environment.items()}
     if service.is_node:
         own = {"MACULA_DATA_DIR": data, "MACULA_CONTROL_SOCKET": f"{data}/control.sock"}
+        if service.version:
+            older = versions.of(service.version)
+            own |= {PYTHON_PATH: str(older.source), "MACULA_COMMIT": older.commit}
     else:
         own = {"MACULA_ROUTER_STATE": f"{data}/router"}
     return {**_environment(data, service.name), **told, **own}

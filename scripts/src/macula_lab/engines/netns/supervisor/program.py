@@ -27,6 +27,9 @@ EXIT_NOT_FOUND = 127
 EXIT_NOT_EXECUTABLE = 126
 """As a shell reports them."""
 
+PYTHON_PATH = "PYTHONPATH"
+"""Of a program that is to find other code than this installation's."""
+
 _IMPORTED_LATE = {"macula": ("macula.api",)}
 """What a command imports only when it is needed, which here is always."""
 

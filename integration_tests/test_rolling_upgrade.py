@@ -1,0 +1,63 @@
+"""Two versions of the node in one mesh, as while a mesh is upgraded: they find, call and tell each other."""
+
+import pytest
+
+from asking import REALM, WHOAMI, call, eventually, found_names, ids, publish, subscribers
+from labs import Labs
+from macula_lab.mesh.mesh import Mesh
+
+OLD, NEW = {"bootstrap", "edge1", "edge2"}, {"gateway", "edge3", "edge4"}
+EDGES = ["edge1", "edge2", "edge3", "edge4"]
+ACROSS = [("edge1", "edge3"), ("edge3", "edge1"), ("edge2", "edge4"), ("edge4", "edge2")]
+
+
+@pytest.fixture(scope="module")
+def mixed(labs: Labs) -> Mesh:
+    """compose/rolling-upgrade.yaml, ready."""
+    return Mesh(labs.up("netns", "rolling-upgrade", LAB_NETWORK="172.21"))
+
+
+@pytest.fixture(scope="module", params=["docker", "netns"])
+def both(request: pytest.FixtureRequest, labs: Labs) -> Mesh:
+    """The same, on each engine: from an image of each version, and from the source of each."""
+    engine: str = request.param
+    return Mesh(labs.up(engine, "rolling-upgrade", LAB_NETWORK="172.26" if engine == "docker" else "172.21"))
+
+
+def test_they_are_two_versions_and_one_mesh(both: Mesh) -> None:
+    commits = {name: both.exec_json(name, ["status"])["commit"] for name in both.nodes()}
+    assert {commits[name] for name in OLD} == {both.engine.plan.services["bootstrap"].version}
+    assert not {commits[name] for name in OLD} & {commits[name] for name in NEW}
+    assert all(both.status(name).ready for name in OLD | NEW)
+
+
+@pytest.mark.parametrize(("caller", "provider"), ACROSS)
+def test_calls_go_from_either_to_the_other(both: Mesh, caller: str, provider: str) -> None:
+    answer = call(both, caller, WHOAMI, "null", "--to", ids(both)[provider])
+    assert (answer["result"]["name"], answer["path"]) == (provider, "direct")
+
+
+@pytest.mark.parametrize("caller", ["edge1", "edge3"])
+def test_each_finds_the_providers_of_both(mixed: Mesh, caller: str) -> None:
+    eventually("all records are found", lambda: found_names(mixed, caller, WHOAMI, "rpc") == set(EDGES))
+    assert {call(mixed, caller, WHOAMI)["result"]["name"] for _ in range(6)} >= {"edge2", "edge4"}
+
+
+@pytest.mark.parametrize("publisher", ["edge1", "edge3"])
+def test_an_event_reaches_subscribers_of_both(mixed: Mesh, publisher: str) -> None:
+    topic = f"{REALM}.upgrade.{publisher}"
+    with subscribers(mixed, {"edge2": topic, "edge4": f"{REALM}.upgrade.*"}, 1) as receiving:
+        report = publish(mixed, publisher, topic, '"from either"', "--qos", "1")
+        assert set(report["delivered"]) == {ids(mixed)["edge2"], ids(mixed)["edge4"]}
+        for subscriber in receiving.values():
+            assert [event["payload"] for event in subscriber.take(1)] == ["from either"]
+
+
+def test_calls_go_on_while_one_after_the_other_is_restarted(mixed: Mesh) -> None:
+    """What an upgrade does to a mesh: an edge of either version is away once."""
+    for away in ("edge1", "edge4"):
+        mixed.engine.stop(away)
+        answered = {call(mixed, "edge3", WHOAMI, "null", "--timeout", "10")["result"]["name"] for _ in range(3)}
+        assert answered and away not in answered
+        mixed.engine.restart(away)
+        mixed.wait_ready()
