@@ -34,13 +34,13 @@ matrix: setup ## every pair of NATs: do two nodes meet as they must, losing noth
 scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmetric-sequential
 	$(LAB) scenario
 
-test: unit integration ## every test; on two cores: make -j2 -Otarget test
+test: integration unit ## every test; on two cores: make -j2 -Otarget test
 
 unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest
 	cd scripts && ../.venv/bin/python -m pytest
 
-integration: containers namespaces ## the suites against labs that they bring up themselves
+integration: namespaces containers ## the suites against labs that they bring up themselves
 
 containers: setup ## those of them on Docker
 	cd integration_tests && ../.venv/bin/python -m pytest -m containers
