@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from itertools import count
-from typing import assert_never
+from typing import assert_never, get_args
 
 from macula.core import commands as cmd
 from macula.core import requests as req
@@ -103,6 +103,8 @@ _COMMANDS: dict[type[cmd.Command], int] = {
     cmd.NatDetails: _NAT,
     cmd.ExplainPeer: _NAT,
 }
+
+_EFFECTS = frozenset(get_args(Effect))
 
 _ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.NatDetails, cmd.ExplainPeer, cmd.DhtStats, cmd.Shutdown)
 """Commands that a node still takes while it shuts down."""
@@ -231,8 +233,14 @@ class Engine:
         return self._rpc.idle and self._pubsub.idle and self._dht.drained and self._granter.drained
 
     def _drain(self) -> None:
-        while self._work:
-            self._route(self._work.popleft())
+        work = self._work
+        while work:
+            item = work.popleft()
+            # Most items are effects: a look at the type spares them all the cases of _route.
+            if type(item) in _EFFECTS:
+                self._effects.append(item)  # type: ignore[arg-type]
+            else:
+                self._route(item)
 
     def _route(self, item: _Item) -> None:
         match item:
