@@ -33,6 +33,7 @@ NAMESPACES = {
     "test_namespace_lifecycle",
     "test_nat_info",
     "test_nat_topologies",
+    "test_recovery",
     "test_relay",
     "test_rolling_upgrade",
     "test_router",

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from macula.core.effects import Dial, Pin, Trace
-from macula.core.events import UNREACHABLE
+from macula.core.events import UNREACHABLE, PeerSuspect
 from macula.core.requests import Hold, PeerDown, Release
 from macula.core.results import BootstrapStatus
 from macula.core.service import Action
@@ -122,6 +122,50 @@ def test_a_lost_bootstrap_is_sought_soon_and_released() -> None:
     assert 10.5 <= at <= 12.5
     (dial,) = entry.tick(at)
     assert entry.join(dial.dial, node(1), at)[0] == Hold(node(1))
+
+
+def test_a_bootstrap_that_does_not_answer_is_dialed_beside_its_connection() -> None:
+    entry = Entry(Bootstrap(address(1)))
+    (dial,) = entry.tick(0.0)
+    entry.join(dial.dial, node(1), 0.1)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), True), 10.0)
+    at = entry.bootstrapper.next_deadline()
+    assert at is not None and 11.0 <= at <= 12.0
+    (dial,) = entry.tick(at)
+    assert dial.expected == node(1)
+    assert [type(action) for action in entry.fail(dial.dial, at + 3.0)] == [Trace]
+    (dial,) = entry.tick(at + 30.0)
+    # The new connection takes the place of the old one, which is told first.
+    entry.bootstrapper.peer_down(PeerDown(node(1), codes.DUPLICATE, "replaced"), at + 30.1)
+    assert entry.join(dial.dial, node(1), at + 30.1)[0] == Hold(node(1))
+    assert entry.bootstrapper.next_deadline() is None
+
+
+def test_a_bootstrap_that_answers_again_is_not_dialed() -> None:
+    entry = Entry(Bootstrap(address(1)))
+    (dial,) = entry.tick(0.0)
+    entry.join(dial.dial, node(1), 0.1)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(2), True), 10.0)
+    assert entry.bootstrapper.next_deadline() is None, "it is none of them"
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), True), 10.0)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), False), 10.5)
+    assert entry.bootstrapper.next_deadline() is None
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), True), 20.0)
+    (dial,) = entry.tick(25.0)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), False), 26.0)
+    assert entry.join(dial.dial, node(1), 26.1) == [], "it is held already"
+    assert entry.bootstrapper.next_deadline() is None
+
+
+def test_a_dial_beside_a_connection_that_is_well_again_ends_it() -> None:
+    entry = Entry(Bootstrap(address(1)))
+    (dial,) = entry.tick(0.0)
+    entry.join(dial.dial, node(1), 0.1)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), True), 20.0)
+    (dial,) = entry.tick(25.0)
+    entry.bootstrapper.peer_suspect(PeerSuspect(node(1), False), 26.0)
+    assert entry.fail(dial.dial, 28.0) == []
+    assert entry.bootstrapper.next_deadline() is None
 
 
 def test_a_stopping_node_seeks_nobody() -> None:

@@ -18,7 +18,16 @@ from macula.core.commands import (
 )
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import ClosePeer, Completed, Deliver, Dial, Effect, SendMessage, Trace
-from macula.core.events import CommandGiven, Consumed, Event, MessageReceived, PeerConnected, PeerLost, Tick
+from macula.core.events import (
+    CommandGiven,
+    Consumed,
+    Event,
+    MessageReceived,
+    PeerConnected,
+    PeerLost,
+    PeerSuspect,
+    Tick,
+)
 from macula.core.lanes import Lane
 from macula.core.mode import Mode
 from macula.core.results import NodeStatus, PoolStatistics
@@ -82,6 +91,16 @@ def test_start_dials_the_bootstraps_at_once() -> None:
         ((address(2),), node(2), 3.0),
     ]
     assert not one.engine.ready
+
+
+def test_a_bootstrap_that_does_not_answer_is_dialed_anew() -> None:
+    one = One(Bootstrap(address(1)))
+    (dial,) = [effect for effect in one.started if isinstance(effect, Dial)]
+    one.handle(PeerConnected(node(1), address(1), dial.dial))
+    one.receive(1, hello(1))
+    assert not [effect for effect in one.handle(PeerSuspect(node(1), True)) if isinstance(effect, Dial)]
+    again = [effect for effect in one.handle(Tick(), after=2.0) if isinstance(effect, Dial)]
+    assert [(dial.addresses, dial.expected) for dial in again] == [((address(1),), node(1))]
 
 
 def test_a_node_without_bootstraps_is_ready_at_once() -> None:

@@ -8,7 +8,7 @@ from macula.core.address import Address
 from macula.core.effects import SendDatagram, SetPath, Trace
 from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
 from macula.core.peer_record import PeerInfo, sign_peer
-from macula.core.requests import PeerUp, Received, SendTo
+from macula.core.requests import PeerUp, Received, Redial, SendTo
 from macula.core.route import Relayed, Route
 from macula.core.service import Action, ServiceEvent
 from macula.identity import Identity, NodeId
@@ -39,6 +39,7 @@ class Node:
         self.route: Route | None = None
         self.routes: list[tuple[float, Route]] = []
         self.traces: list[Trace] = []
+        self.redials: list[Redial] = []
         self.got: list[bytes] = []
         self.probes = 0
         self.other: Node
@@ -83,6 +84,8 @@ class Node:
                     self.handle(PathMoved(peer, route))
                 case Trace():
                     self.traces.append(action)
+                case Redial():
+                    self.redials.append(action)
                 case _:
                     raise AssertionError(action)
         self._arm()

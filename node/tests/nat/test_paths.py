@@ -111,41 +111,51 @@ def test_a_lost_heartbeat_or_two_are_no_reason() -> None:
     assert of.current == ONE
 
 
-def test_with_data_unacknowledged_a_dead_path_costs_less_than_a_second() -> None:
+def test_with_data_unacknowledged_a_relay_carries_it_at_once_and_a_dead_path_is_given_up_soon() -> None:
     of = paths()
     of.found(ONE, Tier.IPV4, 0.06, 0.0)
-    assert of.suspect(True, 1.0) == [Heartbeat(ONE)]
+    assert of.suspect(True, 1.0) == [Heartbeat(ONE), Use(RELAY)]
+    assert of.log.decisions[-1].reason == "the direct path is silent"
     assert of.suspect(True, 1.1) == []
-    actions = run(of, 1.0, 0.5, {})
-    assert actions == [Heartbeat(ONE), Gone(ONE, True), Use(RELAY)]
+    assert run(of, 1.0, 0.5, {}) == [Heartbeat(ONE), Gone(ONE, True)]
+
+
+def test_without_a_relay_a_silent_path_is_used_until_it_is_dead() -> None:
+    of = Paths()
+    of.found(ONE, Tier.IPV4, 0.06, 0.0)
+    assert of.suspect(True, 1.0) == [Heartbeat(ONE)]
+    assert of.current == ONE
+    of.suspect(False, 1.1)
+    of.moved(RELAY)
+    assert run(of, 1.0, 4.0, {}) == [] and of.current == ONE
 
 
 def test_even_a_slow_path_is_given_up_within_two_seconds() -> None:
     of = paths()
     of.found(ONE, Tier.IPV4, 0.6, 0.0)
     of.suspect(True, 1.0)
-    assert Use(RELAY) in run(of, 1.0, 1.51, {})
+    assert Gone(ONE, True) in run(of, 1.0, 1.51, {})
 
 
-def test_the_reserve_takes_over_before_the_relay() -> None:
+def test_the_reserve_takes_over_from_the_relay_when_it_answers() -> None:
     of = paths()
     of.found(ONE, Tier.IPV4, 0.03, 0.0)
     of.found(TWO, Tier.IPV4, 0.04, 0.0)
-    assert of.suspect(True, 1.0) == [Heartbeat(ONE), Heartbeat(TWO)]
-    of.found(TWO, Tier.IPV4, 0.04, 1.04)
+    assert of.suspect(True, 1.0) == [Heartbeat(ONE), Heartbeat(TWO), Use(RELAY)]
+    assert of.found(TWO, Tier.IPV4, 0.04, 1.04) == [Use(TWO)]
     actions = run(of, 1.0, 2.0, {TWO: 0.04})
-    assert [one for one in actions if not isinstance(one, Heartbeat)] == [Gone(ONE, False), Use(TWO)]
+    assert [one for one in actions if not isinstance(one, Heartbeat)] == [Gone(ONE, False)]
 
 
-def test_a_path_that_answers_when_questioned_stays() -> None:
+def test_a_path_that_answers_when_questioned_is_used_again() -> None:
     of = paths()
     of.found(ONE, Tier.IPV4, 0.03, 0.0)
     of.suspect(True, 1.0)
-    assert of.found(ONE, Tier.IPV4, 0.03, 1.03) == []
+    assert of.found(ONE, Tier.IPV4, 0.03, 1.03) == [Use(ONE)]
     assert of.next_deadline() == 6.03
     of.suspect(True, 2.0)
     of.suspect(False, 2.05)
-    assert not of.direct[0].questioned
+    assert of.current == RELAY and of.direct[0].questioned, "it is the relay that carries what is acknowledged"
 
 
 def test_a_node_that_was_paused_asks_before_it_decides() -> None:
@@ -159,7 +169,7 @@ def test_a_node_that_was_paused_asks_before_it_decides() -> None:
     of.found(ONE, Tier.IPV4, 0.03, 300.0)
     of.suspect(True, 301.0)
     assert of.tick(400.0) == [Heartbeat(ONE)]
-    assert of.current == ONE
+    assert of.found(ONE, Tier.IPV4, 0.03, 400.03) == [Use(ONE)]
 
 
 def test_a_peer_that_appears_elsewhere_may_have_moved() -> None:
@@ -282,5 +292,5 @@ def test_whatever_happens_the_state_is_sound(happened: list[tuple[str, Address, 
         assert (at is None) is all(path.dialed and not path.questioned for path in of.direct)
         if what == "tick":
             assert at is None or at > now, "livelock"
-        if of.direct:
+        if not all(path.silent for path in of.direct):
             assert isinstance(of.current, Address)

@@ -6,7 +6,7 @@ import pytest
 
 from macula.core.address import Address
 from macula.core.events import DatagramReceived, PeerSuspect
-from macula.core.requests import Draining, PeerDown
+from macula.core.requests import Draining, PeerDown, Redial
 from macula.core.route import Relayed
 from macula.nat.decisions import Verdict
 from macula.nat.punching.candidates import CandidateKind
@@ -188,13 +188,15 @@ def test_who_does_not_punch_is_left_alone() -> None:
     assert duo.a.service.explain(duo.b.identity.node_id) is None
 
 
-def test_a_relay_that_went_is_no_fall_back() -> None:
+def test_a_relay_that_went_is_no_fall_back_and_a_new_connection_is() -> None:
     duo = connected("none", "none")
     duo.a.handle(PeerDown(RELAY, codes.IDLE, "idle"))
     duo.pair.net.tap = lambda data, source, target: False
     duo.run(16.0)
     assert direct(duo.a)
+    assert duo.a.redials == [Redial(duo.b.identity.node_id)]
     assert not direct(duo.b)
+    assert not duo.b.redials
 
 
 def test_nothing_is_left_of_peers_that_went() -> None:

@@ -165,6 +165,19 @@ def test_a_relay_that_is_gone_is_replaced_and_its_connections_move() -> None:
     assert of(NameRelays, user.grant(R3)) == [NameRelays((place(R2), place(R3)))]
 
 
+def test_a_relay_that_is_gone_while_it_is_asked_is_asked_again_when_it_is_back() -> None:
+    user = User().with_homes()
+    user.now += LIFE / 2
+    assert [relay for relay, _ in reserved(user.tell(Tick()))] == [node(R1), node(R2)], "the sessions are renewed"
+    user.tell(ReachVia(9, node(PEER), (place(R3),)))
+    user.tell(PeerDown(node(R1), "lost", "this node was paused"))
+    assert RelaysReady(9, ()) in user.tell(PeerDown(node(R3), "lost", "")), "who waits for it need not wait longer"
+    assert (node(R1), b"") in reserved(user.up(R1))
+    user.grant(R1)
+    user.now += UseSettings().ask_timeout
+    assert place(R1) in user.user.named, "it is no bad home"
+
+
 def test_a_relay_that_stops_is_left_before_it_does() -> None:
     user = User().with_homes()
     user.up(R3)

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 
 from macula.core.effects import Pin, Trace
+from macula.core.events import PeerSuspect
 from macula.core.requests import Hold, PeerDown, Release
 from macula.core.results import BootstrapStatus
 from macula.core.service import Action
@@ -16,6 +17,9 @@ from macula.engine.settings import Bootstrap, ReconnectSettings
 from macula.identity import NodeId
 from macula.wire import codes
 
+_DOUBT = 1.0
+"""Least seconds from when a bootstrap is suspect until it is dialed anew: another path to it is found within these."""
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -25,6 +29,7 @@ class _Entry:
     peer: NodeId | None = None
     failure: AddressFailed | None = None
     """how the last attempt ended, if it was none that led to a peer"""
+    suspect: bool = False
 
 
 class Bootstrapper:
@@ -86,7 +91,7 @@ class Bootstrapper:
                 continue
             entry.dial = None
             if isinstance(notice, AddressUp):
-                return self._joined(entry, notice.peer)
+                return self._joined(index, entry, notice.peer)
             return self._failed(index, entry, notice, now)
         return []
 
@@ -98,14 +103,31 @@ class Bootstrapper:
                 continue
             entry.peer = None
             entry.attempts = 0
+            entry.suspect = False
             actions += [Release(event.peer), self._trace("bootstrap.lost", entry, reason=event.reason)]
             if self._settings.enabled and not self._stopped:
                 self._timers.set(index, now + self._rng.uniform(0.1, 0.5) * self._settings.interval)
         return actions
 
-    def _joined(self, entry: _Entry, peer: NodeId) -> list[Action]:
+    def peer_suspect(self, event: PeerSuspect, now: float) -> None:
+        """A bootstrap does not answer, or does again. If it has started anew, or moved, it will never answer on the
+        connection that there is, which takes a minute to end."""
+        for index, entry in enumerate(self._entries):
+            if entry.peer != event.peer:
+                continue
+            entry.suspect = event.suspect
+            if not event.suspect:
+                self._timers.cancel(index)
+            elif entry.dial is None and self._settings.enabled and not self._stopped:
+                self._timers.set(index, now + self._rng.uniform(1.0, 2.0) * _DOUBT)
+
+    def _joined(self, index: int, entry: _Entry, peer: NodeId) -> list[Action]:
+        self._timers.cancel(index)
         entry.attempts = 0
-        entry.peer, entry.failure = peer, None
+        entry.failure = None
+        if entry.peer == peer:
+            return []
+        entry.peer = peer
         actions: list[Action] = [Hold(peer), self._trace("bootstrap.joined", entry, peer=peer.short)]
         if entry.bootstrap.expected is None:
             entry.bootstrap = replace(entry.bootstrap, expected=peer, pinned=True)
@@ -113,6 +135,8 @@ class Bootstrapper:
         return actions
 
     def _failed(self, index: int, entry: _Entry, notice: AddressFailed, now: float) -> list[Action]:
+        if entry.peer is not None and not entry.suspect:
+            return []
         settings = self._settings
         entry.failure = notice
         fields: dict[str, object] = {"reason": notice.reason, **_remedy(entry.bootstrap, notice.code)}

@@ -295,6 +295,8 @@ class Engine:
                 self._effects.append(refusal("connection.down", peer, code, reason))
                 self._work.extend(self._bootstrapper.peer_down(event, self._now))
                 self._work.extend(self._connector.peer_down(event))
+            case PeerSuspect():
+                self._bootstrapper.peer_suspect(event, self._now)
         for index in self._services:
             self._tell(index, event)
 

@@ -67,6 +67,8 @@ class Path:
     """whether a heartbeat is unanswered"""
     missed: int = 0
     questioned: bool = False
+    silent: bool = False
+    """whether what was sent by it is not acknowledged: a relay, where there is one, is better until it answers"""
     dialed: bool = False
     """whether QUIC's own keep-alive is left to notice that it is dead, since there may be a thousand such peers"""
 
@@ -133,7 +135,7 @@ class Paths:
             path.rtt = rtt if path.rtt == _UNKNOWN_RTT else path.rtt + _SMOOTHING * (rtt - path.rtt)
             path.heard_at = now
             path.next_at = _NEVER if path.dialed else now + self.settings.heartbeat
-            path.asked, path.missed, path.questioned = False, 0, False
+            path.asked, path.missed, path.questioned, path.silent = False, 0, False, False
         out = self._choose(now)
         self._trim(now)
         used = self._paths.get(self.current) if isinstance(self.current, Address) else None
@@ -151,13 +153,15 @@ class Paths:
         return []
 
     def suspect(self, suspect: bool, now: float) -> list[PathAction]:
-        """What was sent is not acknowledged: ask the paths whether they are there, in quick succession; or it is
-        again."""
+        """What was sent is not acknowledged: take a relay, and ask the paths whether they are there, in quick
+        succession; or it is again."""
         if suspect:
-            return self._question("what was sent is not acknowledged", now)
+            for path in self._paths.values():
+                path.silent = True
+            return [*self._question("what was sent is not acknowledged", now), *self._choose(now)]
         for path in self._paths.values():
             if path.address == self.current:
-                path.questioned, path.missed = False, 0
+                path.questioned, path.missed, path.silent = False, 0, False
                 path.next_at = _NEVER if path.dialed else now + self.settings.heartbeat
         return []
 
@@ -215,7 +219,7 @@ class Paths:
     def _choose(self, now: float) -> list[PathAction]:
         """Move to the best route, if it is enough better than the one in use."""
         best: Route | None = self._relayed[0] if self._relayed else None
-        direct = self.direct
+        direct = [path for path in self.direct if not (path.silent and self._relayed)]
         if direct:
             best = direct[0].address
         if best is None or best == self.current:
@@ -231,7 +235,7 @@ class Paths:
         elif direct:
             reason = f"{_named(direct[0].tier)} instead of {'a relay' if self.current else 'nothing'}"
         else:
-            reason = "no direct path is left"
+            reason = "the direct path is silent" if self._paths else "no direct path is left"
         self.current = best
         self.log.add(now, Verdict.CHOSEN, best, reason)
         return [Use(best)]

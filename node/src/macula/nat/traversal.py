@@ -15,7 +15,7 @@ from macula.core.address import Address
 from macula.core.effects import SendDatagram, SetPath, Trace
 from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
 from macula.core.lanes import Lane
-from macula.core.requests import Draining, PeerDown, PeerUp, Received, SendTo
+from macula.core.requests import Draining, PeerDown, PeerUp, Received, Redial, SendTo
 from macula.core.route import Relayed, Route
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
@@ -234,6 +234,9 @@ class Traversal:
                     peer.puncher.forget(address)
                     if last:
                         out += self._punch(node, peer, peer.puncher.retry(now), now)
+                    if peer.paths.current is None and not self.reachable:
+                        # None of the relays that carried this connection is left; others may carry a new one.
+                        out.append(Redial(node))
         self._arm(node, peer)
         return out
 

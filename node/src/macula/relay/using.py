@@ -122,6 +122,10 @@ class RelayUser:
         actions = self._sessions.end(peer)
         if actions:
             actions += self._move_away(peer, "the relay is gone")
+        if self._sessions.asked(peer):
+            # The question went with the connection; to wait for its answer would hold up the next one.
+            self._sessions.answered(peer)
+            actions += self._unavailable(peer)
         return [*actions, *self._fill(now), *self._name()]
 
     def _suspect(self, peer: NodeId, suspect: bool) -> list[Action]:
@@ -200,13 +204,18 @@ class RelayUser:
     def _failed(self, relay: NodeId, reason: str, now: float) -> list[Action]:
         self._homes.failed(relay, now)
         fields = {"relay": relay.short, "reason": reason}
-        actions: list[Action] = [Trace("relay.unavailable", fields, f"connection.relay {relay}")]
+        trace = Trace("relay.unavailable", fields, f"connection.relay {relay}")
+        return [trace, *self._unavailable(relay), *self._fill(now), *self._name()]
+
+    def _unavailable(self, relay: NodeId) -> list[Action]:
+        """No session of this relay is to come for those who wait for one."""
+        actions: list[Action] = []
         for waiting in list(self._waiting.values()):
             waiting.missing.discard(relay)
             if not waiting.missing:
                 del self._waiting[waiting.token]
                 actions.append(RelaysReady(waiting.token, ()))
-        return [*actions, *self._fill(now), *self._name()]
+        return actions
 
     def _tick(self, now: float) -> list[Action]:
         actions: list[Action] = []

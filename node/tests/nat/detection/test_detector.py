@@ -150,6 +150,19 @@ def test_a_connection_in_doubt_makes_it_look_soon() -> None:
     assert home.service.info.public == Address("198.51.100.99", 9443)
 
 
+def test_another_outside_address_is_told_before_it_may_be_measured_again() -> None:
+    scene, home, one, _ = joined("port_restricted")
+    scene.run(6.0)
+    home.boxes[0].reboot("198.51.100.99")
+    home.tell(PeerSuspect(one.node, suspect=True))
+    scene.run(1.0)
+
+    assert home.service.info.public == Address("198.51.100.99", 9443)
+    assert len(home.traces) == 1, "it was measured only before"
+    scene.run(20.0)
+    assert len(home.traces) == 2
+
+
 def test_the_newest_mapping_is_looked_at_on_demand() -> None:
     scene, home, _, _ = joined("symmetric_sequential")
     scene.run(150.0)

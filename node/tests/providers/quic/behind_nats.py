@@ -51,7 +51,7 @@ class Node:
         self.routes: list[tuple[float, Route]] = []
         self.lost: list[PeerLost] = []
         self.connected: list[PeerConnected] = []
-        self.received: list[Message] = []
+        self.arrivals: list[tuple[float, Message]] = []
         self.punches_with: NodeId | None = None
         self._armed: float | None = None
         self._looks = 0
@@ -115,7 +115,7 @@ class Node:
             case PeerLost():
                 self.lost.append(event)
             case MessageReceived(peer=peer, message=message):
-                self.received.append(message)
+                self.arrivals.append((self.world.clock.now, message))
                 if not isinstance(message, Publish):
                     self.tell(Received(peer, message))
             case _:
@@ -141,7 +141,7 @@ class Node:
         self.flush()
 
     def numbers(self) -> list[int]:
-        return [message.sequence for message in self.received if isinstance(message, Publish)]
+        return [message.sequence for _, message in self.arrivals if isinstance(message, Publish)]
 
 
 class World:

@@ -21,6 +21,7 @@ CONNECTION = {
     "_quic_logger", "_spaces", "_state", "_streams", "_write_connection_limits", "_write_stream_limits",
 }  # fmt: skip
 LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt_min", "_rtt_smoothed"}
+SPACE = {"ack_eliciting_in_flight", "largest_acked_packet", "largest_received_packet", "sent_packets"}
 TLS = {"_peer_certificate", "_request_client_certificate", "_signature_algorithms"}
 SENDER = {"_buffer_start", "_buffer_stop"}
 
@@ -37,7 +38,8 @@ def connection() -> TunedConnection:
     ("owner", "names"),
     [
         (lambda quic: quic, CONNECTION),
-        (lambda quic: quic._loss, LOSS | {"spaces", "congestion_window"}),
+        (lambda quic: quic._loss, LOSS | {"spaces", "congestion_window", "get_probe_timeout"}),
+        (lambda quic: quic._loss.spaces[0], SPACE),
         (lambda quic: quic._loss._pacer, {"_max_datagram_size"}),
         (lambda quic: quic.congestion, {"_max_datagram_size", "bytes_in_flight"}),
         (lambda quic: quic.tls, TLS),

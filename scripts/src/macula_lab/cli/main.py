@@ -13,6 +13,7 @@ from macula_lab.cli.evidence import capture, evidence, why
 from macula_lab.cli.link import link
 from macula_lab.cli.looking import exec_, logs, ps
 from macula_lab.cli.matrix import matrix, scenario
+from macula_lab.cli.recovery import recovery
 from macula_lab.cli.selfcheck import selfcheck
 from macula_lab.cli.up import up
 from macula_lab.composefile.plan import NODE_IMAGE, ROUTER_IMAGE
@@ -36,6 +37,7 @@ app.command()(why)
 app.command()(selfcheck)
 app.command()(matrix)
 app.command()(scenario)
+app.command()(recovery)
 app.command()(down)
 app.command()(clean)
 app.add_typer(engine_app, name="engine")

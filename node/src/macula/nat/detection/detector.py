@@ -246,15 +246,17 @@ class Detector:
         self._checking = None
         changed = {place: at for place, at in seen.items() if self._seen.get(place) != at}
         known_hosts = {at.host for at in self._seen.values()}
-        if any(at.host not in known_hosts for at in changed.values()):
-            self._measure_by(self._not_too_soon(now, self._settings.min_interval))
-            return []
         if not changed:
             return []
         self._seen |= changed
+        public = next((self._seen[place] for place in self.info.observers if place in self._seen), None)
+        if any(at.host not in known_hosts for at in changed.values()):
+            # Where it is now is told at once, or no peer would find it before it is known what else is new.
+            self.info = replace(self.info, public=public, lifetime=NatInfo().lifetime)
+            self._measure_by(self._not_too_soon(now, self._settings.min_interval))
+            return []
         if self._measured_at is not None:
             self._measure_by(max(now, self._measured_at + self._settings.port_interval))
-        public = next((self._seen[place] for place in self.info.observers if place in self._seen), None)
         self.info = replace(self.info, public=public)
         return [Trace("nat.port_changed", {"public": str(public)})]
 

@@ -20,6 +20,7 @@ from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Mo
 from macula.providers.quic.path import Path, Sent
 from macula.providers.quic.relay.frame import OVERHEAD
 from macula.providers.quic.settings import LARGEST_DATAGRAM, SMALLEST_DATAGRAM, QuicSettings
+from macula.providers.quic.silence import Silence
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
 
@@ -65,7 +66,6 @@ class Connection:
         self.attempt: Attempt | None = None
         self.peer: NodeId | None = None
         self.instance = 0
-        self.suspect = False
         self.farewell: tuple[tuple[bytes, Route], ...] = ()
         self.cids: dict[bytes, None] = {quic.host_cid: None}
         self.inbound = InboundLanes(settings.lane_window)
@@ -80,8 +80,12 @@ class Connection:
         self._state_at: float | None = handshake_at
         self._hold_at: float | None = None
         self._keep_alive_at: float | None = None
-        self._doubt_told = False
-        self._silent = False
+        self._silence = Silence(settings.suspect_timeouts)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether what is sent to the peer is not acknowledged."""
+        return self._silence.suspect
 
     @property
     def rtt(self) -> float:
@@ -158,6 +162,7 @@ class Connection:
             self._keep_alive_at,
             self.path.next_start,
             self._mtu.next_at if self._settled else None,
+            self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
         )
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -178,7 +183,7 @@ class Connection:
             self._collect_ids()
         except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
-        self._check_credit()
+        self._check_credit(now)
         if self._quic.end is not None and not self.over:
             self.farewell = tuple(out)
             self._over(self._closing or self._end_of(self._quic.end))
@@ -252,7 +257,7 @@ class Connection:
         self._mtu.restart(0.0, _room(route))
         self._quic.resize(self._mtu.size)
         self._quic.reset_path()
-        self._doubt_told, self._silent = False, True
+        self._silence.moved()
         if moved:
             self._notes.append(Moved(route))
 
@@ -277,7 +282,7 @@ class Connection:
         self._quic.resize(self._mtu.size)
 
     def _heard(self, now: float) -> None:
-        self._silent = False
+        self._silence.heard()
         if self.state is State.ACTIVE:
             self._keep_alive_at = now + self._settings.keep_alive
             # QUIC's own idle timer starts again with every first packet sent, so with the first ping, too.
@@ -348,24 +353,19 @@ class Connection:
             case State.LEAVING if self._closing is not None:
                 self.close(self._closing)
 
-    def _check_credit(self) -> None:
+    def _check_credit(self, now: float) -> None:
         for lane, outbound in self._outbound.items():
             if outbound.blocked and self._quic.buffered(outbound.stream_id) <= self._settings.low_water:
                 outbound.blocked = False
                 self._notes.append(Credit(lane, False))
         if self.state is State.ACTIVE:
-            self._judge()
+            self._judge(now)
 
-    def _judge(self) -> None:
-        # A switched path starts with no time-outs, which says nothing yet: the peer stays suspect until it is heard,
-        # and is reported again if this path fails it, too.
-        timed_out = self._quic.probe_timeouts >= self._settings.suspect_timeouts
-        if timed_out and not self._doubt_told:
-            self.suspect = self._doubt_told = True
-            self._notes.append(Doubt(True))
-        elif not timed_out and self.suspect and not self._silent:
-            self.suspect = self._doubt_told = False
-            self._notes.append(Doubt(False))
+    def _judge(self, now: float) -> None:
+        quic = self._quic
+        suspect = self._silence.judge(quic.newest_acknowledged, quic.waits, quic.probe_timeout, now)
+        if suspect is not None:
+            self._notes.append(Doubt(suspect))
 
     def _end_of(self, end: quic_events.ConnectionTerminated) -> Closing:
         return Closing(LOST, end.reason_phrase.lower()) if self._quic.expired else decode_end(end)

@@ -50,7 +50,7 @@ class QuicSettings:
     initial_rtt: float = 0.1
     """Round-trip time assumed before the first measurement; the first retransmission comes after twice this."""
     suspect_timeouts: int = 3
-    """Probe time-outs without an acknowledgement after which a peer is suspect."""
+    """A peer is suspect when it has acknowledged nothing for the time of so many probe time-outs in a row."""
     retry_threshold: int = 64
     """Inbound handshakes under way above which a client must prove its address first (RFC 9000, section 8.1.2). What
     comes through one relay, where that would prove nothing, is dropped above it."""

@@ -122,9 +122,19 @@ class TunedConnection(QuicConnection):
         return self._spaces[Epoch.ONE_RTT].largest_received_packet if self._spaces else -1
 
     @property
-    def probe_timeouts(self) -> int:
-        """Probe time-outs in a row without an acknowledgement (RFC 9002, section 6.2)."""
-        return self._loss._pto_count
+    def newest_acknowledged(self) -> int:
+        """The highest number of a packet sent after the handshake that was acknowledged, or -1."""
+        return self._spaces[Epoch.ONE_RTT].largest_acked_packet if self._spaces else -1
+
+    @property
+    def waits(self) -> bool:
+        """Whether a packet sent after the handshake is to be acknowledged."""
+        return bool(self._spaces) and self._spaces[Epoch.ONE_RTT].ack_eliciting_in_flight > 0
+
+    @property
+    def probe_timeout(self) -> float:
+        """The probe time-out without back-off, in seconds (RFC 9002, section 6.2.1)."""
+        return self._loss.get_probe_timeout()
 
     @property
     def rtt(self) -> float:

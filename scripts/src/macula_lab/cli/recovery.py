@@ -1,0 +1,70 @@
+"""`macula-lab recovery`: how soon do two peers talk again after each fault?"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from macula_lab import records
+from macula_lab.bringup import bring_up
+from macula_lab.cli.options import AsJson, EngineName, Project
+from macula_lab.cli.up import begin
+from macula_lab.engines.contract import Engine
+from macula_lab.recovery.faults import chosen
+from macula_lab.recovery.outcome import Row
+from macula_lab.recovery.table import findings, table
+from macula_lab.recovery.trial import strike
+from macula_lab.report import Reporter
+
+
+def recovery(
+    only: Annotated[str, typer.Option("--faults", help="by commas; default: all")] = "",
+    runs: Annotated[int, typer.Option(min=1, help="how often each happens")] = 5,
+    project: Project = "",
+    engine: EngineName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let each fault befall two nodes that talk. Exit code 1 if one takes too long, a call hangs or an event is lost.
+
+    The links are those of the topologies: LINK_A_OUT=delay=20 and the like.
+    """
+    report = Reporter()
+    faults = chosen([name for name in only.split(",") if name])
+    rows: list[Row] = []
+    for topology, some in groupby(faults, lambda fault: fault.topology):
+        with _lab(topology, project or "macula-recovery", engine, report) as lab:
+            for fault in some:
+                with report.step(fault.title) as show:
+                    made = []
+                    for number in range(1, runs + 1):
+                        show(f"{number}/{runs}")
+                        made.append(strike(lab, fault))
+                rows.append(Row(fault, tuple(made)))
+    if as_json:
+        print(json.dumps({"ok": not _wrong(rows), "faults": [row.plain() for row in rows]}, indent=2))
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table(rows))
+        for finding in findings(rows):
+            print(finding)
+    if _wrong(rows):
+        raise typer.Exit(1)
+
+
+def _wrong(rows: list[Row]) -> bool:
+    return any(row.findings or row.late for row in rows)
+
+
+@contextmanager
+def _lab(topology: str, project: str, engine: str, report: Reporter) -> Iterator[Engine]:
+    lab = begin(topology, project, engine, report)
+    try:
+        bring_up(lab, report)
+        yield lab
+    finally:
+        lab.down()
+        records.forget(lab.project)
