@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario recovery test unit integration containers namespaces check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario recovery bench test unit integration containers namespaces check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -38,6 +38,9 @@ recovery: setup ## what two nodes that talk notice of each fault: NAT reboot, ro
 	$(LAB) recovery
 
 test: integration unit ## every test; on two cores: make -j2 -Otarget test
+
+bench: setup ## how fast a node is, next to its goals; about two minutes on two idle cores; BENCH="calls --json"
+	cd node && ../.venv/bin/python -m benchmarks $(BENCH)
 
 unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest

@@ -29,6 +29,7 @@ NAMESPACES = {
     "test_evidence",
     "test_foreign_programs",
     "test_links",
+    "test_metrics",
     "test_namespace_engine",
     "test_namespace_lifecycle",
     "test_nat_info",

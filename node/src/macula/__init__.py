@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from macula.api import connect as connect
     from macula.runtime.reports import CallContext as CallContext
     from macula.runtime.reports import MeshEvent as MeshEvent
+    from macula.runtime.telemetry import TelemetryEvent as TelemetryEvent
 
-__all__ = ["CallContext", "Mesh", "MeshEvent", "connect"]
+__all__ = ["CallContext", "Mesh", "MeshEvent", "TelemetryEvent", "connect"]
 
 _HOME = {
     "CallContext": "macula.runtime.reports",
     "Mesh": "macula.api",
     "MeshEvent": "macula.runtime.reports",
+    "TelemetryEvent": "macula.runtime.telemetry",
     "connect": "macula.api",
 }
 

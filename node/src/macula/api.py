@@ -33,7 +33,9 @@ from macula.runtime.handlers import Handlers
 from macula.runtime.keystore import Keystore
 from macula.runtime.logs import ROOT, TraceLog, log_event
 from macula.runtime.mesh import Mesh
+from macula.runtime.metrics import Metrics
 from macula.runtime.status import StatusReporter
+from macula.runtime.telemetry import Telemetry
 
 _LOG = logging.getLogger(f"{ROOT}.api")
 
@@ -82,7 +84,8 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     tunnels = TunnelSettings() if settings.tcp else None
     transport = QuicTransport(identity, Address(settings.host, settings.port), diagnosis=diagnosis, tunnels=tunnels)
     engine = Engine(identity, engine_settings, random.Random())
-    driver = Driver(engine, transport, TraceLog().write, _pinning(keystore))
+    telemetry = Telemetry(TraceLog())
+    driver = Driver(engine, transport, telemetry.emit, _pinning(keystore))
     await transport.open(driver.deliver)
     try:
         places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
@@ -93,12 +96,13 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
             result: LookupResult = await driver.ask(DhtLookup("", Kind.PEER, str(node)))
             return result
 
-        reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer)
+        metrics = Metrics(telemetry)
+        reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer, metrics)
         async with _application(driver, settings.handler_threads) as handlers:
             driver.start(handlers, addresses)
             strategy = Strategy(settings.call_strategy)
             try:
-                yield Mesh(driver, handlers, engine_settings, reporter, settings.call_timeout, strategy)
+                yield Mesh(driver, handlers, engine_settings, reporter, telemetry, settings.call_timeout, strategy)
             finally:
                 await driver.shutdown(settings.drain_timeout)
     finally:

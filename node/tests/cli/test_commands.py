@@ -45,6 +45,8 @@ def test_what_people_see_fits_their_terminal_and_is_no_markup(node: RunningNode)
     assert "75% of 4 uses" in text
     assert "boot[red]strap" in text
     assert OTHER.short in text
+    assert "4 attempts, 3 succeeded" in text
+    assert "120 ms on average" in text
 
 
 def test_a_wide_terminal_shows_more(node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:

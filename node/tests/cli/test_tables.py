@@ -53,7 +53,7 @@ def test_ids_and_times_stay_whole_whatever_peers_call_themselves(
     monkeypatch.setenv("COLUMNS", str(columns))
     show_peers([peer("x" * 255, "[2001:db8:85a3::8a2e:370:7334]:9443"), peer("edge1", "172.21.0.31:9443")])
     out = capsys.readouterr().out
-    assert out.count("zudszwf6n6") == out.count("1234.5 ms") == out.count("bootstrap") == 2
+    assert out.count("zudszwf6n6") == out.count("1234.5 ms") == out.count("7 min") == 2
     assert all(len(line) <= columns for line in out.splitlines())
 
 
@@ -62,7 +62,9 @@ def test_a_peer_of_the_testbed_takes_one_line_of_80_columns(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     show_peers([peer("bootstrap", "172.21.0.10:9443")])
-    assert len(capsys.readouterr().out.strip().splitlines()) == 3
+    *_, row = lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 3
+    assert " ".join(row.split()) == "bootstrap zudszwf6n6 172.21.0.10:9443 direct 1234.5 ms 7 min 24.7 MB"
     show_rows(("name", "id", "address"), [("bootstrap", "z" * 52, "172.21.0.10:9443")], "none")
     assert len(capsys.readouterr().out.strip().splitlines()) == 3
 

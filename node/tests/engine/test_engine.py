@@ -134,10 +134,10 @@ def test_connections_are_traced_with_the_telemetry_names() -> None:
     one.handle(PeerConnected(node(1), address(1), None))
     up = [e for e in one.receive(1, hello(1)) if isinstance(e, Trace) and e.name == "connection.up"]
     assert [dict(trace.fields) for trace in up] == [
-        {"peer": node(1).short, "name": "node-1", "mode": "edge", "inbound": True}
+        {"peer": node(1), "name": "node-1", "mode": "edge", "inbound": True, "path": "direct"}
     ]
     down = [e for e in one.handle(PeerLost(node(1), "idle", "gone")) if isinstance(e, Trace)]
-    assert ("connection.down", {"peer": node(1).short, "code": "idle", "reason": "gone"}) in [
+    assert ("connection.down", {"peer": node(1), "code": "idle", "reason": "gone"}) in [
         (trace.name, dict(trace.fields)) for trace in down
     ]
     limits = [trace.limit for trace in (*up, *down) if trace.name.startswith("connection.")]

@@ -55,9 +55,12 @@ def test_without_subscribers_a_publish_succeeds_with_nobody() -> None:
     net.run(1)
     assert result(net, 0, command) == PublishResult((), {})
     stop = [trace for trace in net.nodes[0].traces if trace.name == "publish.stop"]
-    assert stop[0].fields["topic"] == "io.app.x"
-    assert stop[0].fields["subscribers"] == 0
-    assert stop[0].fields["duration"] == pytest.approx(net.lookup_delay)
+    assert (stop[0].fields["topic"], stop[0].fields["code"]) == ("io.app.x", "ok")
+    assert stop[0].measurements == {
+        "duration": pytest.approx(net.lookup_delay * 1000),
+        "subscribers": 0,
+        "failed": 0,
+    }
 
 
 @pytest.mark.parametrize("interval", [0.1, 0.7, 0.8, 1.4, 1.6, 5.0])

@@ -58,7 +58,7 @@ def test_one_record_for_each_prefix_and_completion_when_it_is_stored() -> None:
     assert play.subscriptions.matching("a.b.c") == ()
     assert play.stored(101, now=1.5) == [
         Completed(1, 1),
-        Trace("subscribe.stop", {"pattern": "a.b.*", "duration": 0.5}),
+        Trace("subscribe.stop", {"pattern": "a.b.*"}, measurements={"duration": 500.0}),
     ]
     assert [action.id for action in play.stored(102) if isinstance(action, Completed)] == [2, 3]
     assert [s.number for s in play.subscriptions.matching("a.b.c")] == [1, 3]

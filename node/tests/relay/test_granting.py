@@ -67,6 +67,10 @@ def test_a_peer_gets_a_session_of_its_own() -> None:
     assert second.key != answer.key and second.session != answer.session
 
 
+def ended(number: int) -> Trace:
+    return Trace("relay.ended", {"peer": node(number)}, f"connection.relay {node(number)}", {"sessions": 0})
+
+
 def test_a_session_is_renewed_with_its_key_and_else_ends_with_its_lifetime() -> None:
     relay = Relay(lifetime=100)
     relay.up(1)
@@ -77,7 +81,7 @@ def test_a_session_is_renewed_with_its_key_and_else_ends_with_its_lifetime() -> 
     relay.now = 100.0
     assert relay.tell(Tick()) == [] and relay.granter.next_deadline() == 160.0
     relay.now = 160.0
-    assert relay.tell(Tick()) == [EndClient(node(1))]
+    assert relay.tell(Tick()) == [EndClient(node(1)), ended(1)]
     assert relay.granter.clients == 0 and relay.granter.next_deadline() is None
 
 
@@ -95,7 +99,7 @@ def test_a_session_ends_with_its_client() -> None:
     relay = Relay()
     relay.up(1)
     relay.grant(1)
-    assert relay.tell(PeerDown(node(1), "idle", "")) == [EndClient(node(1))]
+    assert relay.tell(PeerDown(node(1), "idle", "")) == [EndClient(node(1)), ended(1)]
     assert relay.tell(Received(node(1), RelayReserve(1, b""))) == [], "who is gone is not answered"
 
 

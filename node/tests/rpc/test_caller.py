@@ -62,11 +62,10 @@ def test_a_call_looks_up_holds_sends_and_completes() -> None:
     ]
     assert (book.rpc.calls, book.rpc.next_deadline()) == (0, None)
     start, stop = book.traces
-    assert (start.name, start.fields) == ("call.start", {"procedure": "add"})
-    assert (stop.name, stop.fields) == (
-        "call.stop",
-        {"procedure": "add", "peer": A.short, "duration": 0.75, "code": "ok"},
-    )
+    about = {"procedure": "add", "call": call.call_id.hex()}
+    assert (start.name, start.fields) == ("call.start", about)
+    assert (stop.name, stop.fields) == ("call.stop", {**about, "peer": A, "local": False, "code": "ok"})
+    assert stop.measurements == {"duration": 750.0}
 
 
 def test_known_providers_need_no_lookup_and_take_turns() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from macula.core.commands import Advertise, HandlerDone
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading
+from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
 from macula.core.events import Consumed
 from macula.core.lanes import Lane
 from macula.core.requests import Draining, Hold, PeerDown, RefusePeer, Release, SendFailed, SendTo
@@ -47,9 +47,10 @@ def test_a_call_is_delivered_and_its_result_returned() -> None:
         Completed(2),
     ]
     assert book.rpc.idle and book.rpc.next_deadline() is None
-    assert (book.traces[-1].name, book.traces[-1].fields) == (
+    assert book.traces[-1] == Trace(
         "call.handled",
-        {"procedure": "add", "peer": ALICE.short, "duration": 0.5, "code": "ok"},
+        {"procedure": "add", "call": incoming(1).call_id.hex(), "peer": ALICE, "code": "ok"},
+        measurements={"duration": 500.0},
     )
 
 

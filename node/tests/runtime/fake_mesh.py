@@ -20,8 +20,11 @@ from macula.nat.profile import Filtering, Mapping, Ports
 from macula.nat.punching.actions import Ended
 from macula.nat.punching.candidates import Candidate, CandidateKind
 from macula.nat.punching.offer import Side
+from macula.runtime.logs import TraceLog
+from macula.runtime.metrics import Metrics
 from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import CallContext, CallReport, Handler, MeshEvent, PublishReport
+from macula.runtime.telemetry import Telemetry
 from macula.runtime.why_report import why_fields
 from macula.wire.values import Value
 
@@ -96,6 +99,14 @@ class FakeMesh:
             "bootstraps": [self.bootstrap],
             "nat": "port_restricted, seen at 198.51.100.7:9443",
             "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
+            "load": {"calls": 1, "handlers": 2, "publications": 0, "queued": 3},
+            "reaching": {
+                "punches": {"succeeded": 3, "failed": 1},
+                "time_to_direct_ms": 120.4,
+                "fell_back": 2,
+                "relay_failovers": 1,
+            },
+            "tunnels": {"ports": [], "inbound": 0, "outbound": 1, "dropped": 0, "refused": {"full": 2}},
             "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75, "limit": 1000},
             "relays": self.relays,
             "relaying": {"sessions": 2, "datagrams": 40, "bytes": 20_000, "dropped": {"over rate": 3}},
@@ -103,6 +114,10 @@ class FakeMesh:
             "procedures": list(self.procedures),
             "subscriptions": [],
         }
+
+    async def metrics(self) -> bytes:
+        status = await self.status()
+        return Metrics(Telemetry(TraceLog())).render(status)
 
     async def peers(self) -> list[dict[str, Any]]:
         return [

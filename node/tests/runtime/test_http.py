@@ -46,6 +46,18 @@ async def test_a_node_that_something_is_wrong_with_is_degraded_and_says_by_what(
     assert (finding["check"], finding["verdict"]) == ("reached by others", "fault")
 
 
+async def test_metrics_are_in_the_text_format() -> None:
+    async with health_server(FakeMesh(), "127.0.0.1", 0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get("/metrics"))
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    assert head.split()[1] == b"200"
+    assert b"Content-Type: text/plain; version=0.0.4; charset=utf-8" in head.splitlines()
+    assert b"macula_relay_sessions 2.0" in body.splitlines()
+
+
 async def test_a_node_on_its_way_is_healthy_but_not_ready() -> None:
     mesh = FakeMesh()
     mesh.ready = False
@@ -69,6 +81,7 @@ async def test_a_node_that_stops_or_hangs_is_not_healthy(monkeypatch: pytest.Mon
         mesh.refusal = NodeClosed("the node has stopped")
         status, _, body = await exchange(port, get("/health"))
         assert (status, body["status"]) == (503, "stopping")
+        assert (await exchange(port, get("/metrics")))[0] == 503
         mesh.refusal, mesh.hang = None, True
         status, _, body = await exchange(port, get("/health"))
         assert (status, body["status"]) == (503, "unresponsive")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from macula.core.effects import Trace
 from macula.engine.notices import refusal
 from macula.identity import NodeId
 from macula.runtime import logs
@@ -25,14 +26,22 @@ def stream() -> Iterator[io.StringIO]:
 
 def test_a_text_line_quotes_what_could_be_mistaken(stream: io.StringIO) -> None:
     logs.configure("info", "text", stream)
-    TraceLog().write("peer.up", {"peer": "ab3k", "rtt": 0.00125, "name": 'x"\nfake level=error', "none": ""})
+    TraceLog().write(Trace("peer.up", {"peer": "ab3k", "rtt": 0.00125, "name": 'x"\nfake level=error', "none": ""}))
     (line,) = stream.getvalue().splitlines()
     assert line.split(" ", 1)[1] == r'info    peer.up peer=ab3k rtt=0.00125 name="x\"\nfake level=error" none=""'
 
 
+def test_ids_are_short_and_measurements_follow(stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream)
+    peer = NodeId(bytes(32))
+    TraceLog().write(Trace("path.chosen", {"peer": peer}, measurements={"duration": 1.5}))
+    value = json.loads(stream.getvalue())
+    assert (value["peer"], value["duration"]) == (peer.short, 1.5)
+
+
 def test_a_json_line_is_an_object(stream: io.StringIO) -> None:
     logs.configure("info", "json", stream)
-    TraceLog().write("peer.up", {"peer": "ab3k", "level": "spoofed"})
+    TraceLog().write(Trace("peer.up", {"peer": "ab3k", "level": "spoofed"}))
     value = json.loads(stream.getvalue())
     assert value.pop("time").endswith("Z")
     assert value == {"level": "info", "event": "peer.up", "peer": "ab3k"}
@@ -40,10 +49,10 @@ def test_a_json_line_is_an_object(stream: io.StringIO) -> None:
 
 def test_everyday_work_is_logged_only_when_asked_for(stream: io.StringIO) -> None:
     logs.configure("info", "text", stream)
-    TraceLog().write("call.stop", {})
+    TraceLog().write(Trace("call.stop", {}))
     assert stream.getvalue() == ""
     logs.configure("debug", "text", stream)
-    TraceLog().write("call.stop", {})
+    TraceLog().write(Trace("call.stop", {}))
     assert "call.stop" in stream.getvalue()
 
 
@@ -52,10 +61,10 @@ def test_a_limited_line_is_written_once_a_minute_with_what_was_left_out(stream: 
     now = 0.0
     trace = TraceLog(lambda: now)
     for _ in range(3):
-        trace.write("peer.refused", {"peer": "a"}, limit="a")
-    trace.write("peer.refused", {"peer": "b"}, limit="b")
+        trace.write(Trace("peer.refused", {"peer": "a"}, limit="a"))
+    trace.write(Trace("peer.refused", {"peer": "b"}, limit="b"))
     now = 61.0
-    trace.write("peer.refused", {"peer": "a"}, limit="a")
+    trace.write(Trace("peer.refused", {"peer": "a"}, limit="a"))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [(line["peer"], line["level"], line.get("suppressed")) for line in lines] == [
         ("a", "warning", None),
@@ -70,11 +79,11 @@ def test_peers_that_come_and_go_in_a_loop_are_logged_a_few_times_a_minute(stream
     trace = TraceLog(lambda: now)
     for _ in range(30):
         now += 1.0
-        trace.write("connection.up", {"peer": "a"}, limit="connection.up a")
-        trace.write("connection.down", {"peer": "a"}, limit="connection.down a")
-    trace.write("connection.up", {"peer": "b"}, limit="connection.up b")
+        trace.write(Trace("connection.up", {"peer": "a"}, limit="connection.up a"))
+        trace.write(Trace("connection.down", {"peer": "a"}, limit="connection.down a"))
+    trace.write(Trace("connection.up", {"peer": "b"}, limit="connection.up b"))
     now += 60.0
-    trace.write("connection.up", {"peer": "a"}, limit="connection.up a")
+    trace.write(Trace("connection.up", {"peer": "a"}, limit="connection.up a"))
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert {line["level"] for line in lines} == {"info"}
     told = [(line["event"], line["peer"], line.get("suppressed")) for line in lines]
@@ -89,7 +98,7 @@ def test_a_fault_that_ends_a_connection_is_a_warning(stream: io.StringIO) -> Non
     logs.configure("info", "json", stream)
     for code in ("idle", "bad_frame"):
         effect = refusal("connection.down", NodeId(bytes(32)), code, "")
-        TraceLog().write(effect.name, effect.fields, effect.limit)
+        TraceLog().write(effect)
     assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == ["info", "warning"]
 
 

@@ -15,6 +15,7 @@ COMMANDS = (
     "node",
     "status",
     "peers",
+    "metrics",
     "nat",
     "why",
     "doctor",

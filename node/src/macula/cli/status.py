@@ -33,7 +33,6 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
             "listens on": f"{state['listen']}/udp, reached at {', '.join(state['addresses']) or 'no address'}",
             "NAT": state["nat"] or "not known yet",
             "relays": _relays(state["relays"]),
-            "relays for": _relaying(state["relaying"]),
             "up for": tables.duration(state["uptime_s"]),
             "version": f"{state['version']} {state['commit'] or ''}".strip(),
             "DHT": f"{dht['nodes']} nodes in {dht['buckets']} buckets, {dht['stored_keys']} keys stored here",
@@ -42,6 +41,7 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
             "subscribes": ", ".join(state["subscriptions"]) or "nothing",
         }
     )
+    tables.show_rows(("reaching peers", "so far"), _reaching(state), "")
     return tables.show_peers(state["peers"])
 
 
@@ -50,10 +50,23 @@ def _relays(relays: Sequence[Mapping[str, str]]) -> str:
     return ", ".join(relay["name"] or relay["short_id"] for relay in relays) or "not needed, or none"
 
 
+def _reaching(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How peers were reached since the node started."""
+    counts = state["reaching"]
+    punches, to_direct = counts["punches"], counts["time_to_direct_ms"]
+    return [
+        ("hole punching", f"{punches['succeeded'] + punches['failed']} attempts, {punches['succeeded']} succeeded"),
+        ("time to direct", "none became so" if to_direct is None else f"{to_direct:.0f} ms on average"),
+        ("fell back to a relay", f"{counts['fell_back']} connections"),
+        ("moved to another relay", f"{counts['relay_failovers']} connections"),
+        ("relayed for others", _relaying(state["relaying"])),
+    ]
+
+
 def _relaying(counts: Mapping[str, Any]) -> str:
     """What the node does as a relay."""
     from macula.cli import tables
 
     dropped = sum(counts["dropped"].values())
     forwarded = f"{tables.size(counts['bytes'])} in {counts['datagrams']} datagrams"
-    return f"{counts['sessions']} nodes, {forwarded}, {dropped} dropped"
+    return f"{forwarded}, {dropped} dropped; {counts['sessions']} nodes now"

@@ -45,11 +45,10 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: s
 
 
 def show_peers(peers: Iterable[Mapping[str, Any]]) -> None:
-    """The connected peers; who dialed, since when and how many bytes where there is room for it."""
-    columns: tuple[str, ...] = ("peer", "mode", "id", "address", "path", "rtt", "hops")
+    """The connected peers; where there is room for it, what they are, how far away, and who dialed."""
+    columns: tuple[str, ...] = ("peer", "id", "address", "path", "rtt", "since")
     wide = Console().width >= WIDE
-    if wide:
-        columns += ("dialed by", "since", "sent", "received")
+    columns += ("sent", "received", "hops", "mode", "dialed by") if wide else ("bytes",)
     show_rows(columns, (_peer_row(peer, wide) for peer in peers), "no peers are connected")
 
 
@@ -60,11 +59,11 @@ def _peer_row(peer: Mapping[str, Any], wide: bool) -> tuple[object, ...]:
         path += f" via {relay['name'] or relay['short_id']}"
     if peer["carrier"] == "tcp":
         path += ", tcp"
-    row = (peer["name"], peer["mode"], peer["short_id"], peer["address"], path, rtt, peer["hops"])
+    row = (peer["name"], peer["short_id"], peer["address"], path, rtt, duration(peer["since_s"]))
+    sent, received = peer["bytes_sent"], peer["bytes_received"]
     if not wide:
-        return row
-    dialer = "it" if peer["inbound"] else "us"
-    return (*row, dialer, duration(peer["since_s"]), size(peer["bytes_sent"]), size(peer["bytes_received"]))
+        return (*row, size(sent + received))
+    return (*row, size(sent), size(received), peer["hops"], peer["mode"], "it" if peer["inbound"] else "us")
 
 
 def duration(seconds: float) -> str:

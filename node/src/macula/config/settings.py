@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     health_port: Annotated[
         Port,
         About(env=("MACULA_HEALTH_PORT", "HEALTH_PORT")),
-        Field(description="The TCP port of /health, /ready and /live; 0 turns them off."),
+        Field(description="The TCP port of /health, /ready, /live and /metrics; 0 turns them off."),
     ] = 8080
     demo: Annotated[bool, Field(description="Serve the built-in demo procedures from the start.")] = False
     log_level: Annotated[

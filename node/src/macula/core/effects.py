@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from macula.core.address import Address
@@ -178,12 +178,14 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Something worth logging or counting. `name` is dotted; fields are plain values; `limit` names what is logged only
-    so often in a minute (None: always): what remote nodes can cause at will."""
+    """Something worth logging or counting. `name` is dotted; `fields` are plain values and node ids that say what it is
+    about, `measurements` are its numbers; `limit` names what is logged only so often in a minute (None: always): what
+    remote nodes can cause at will. The application can listen to those that runtime.telemetry lists."""
 
     name: str
     fields: Mapping[str, object]
     limit: str | None = None
+    measurements: Mapping[str, float] = field(default_factory=dict)
 
 
 EndpointEffect = (

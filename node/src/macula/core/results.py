@@ -86,6 +86,17 @@ class PoolStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What is under way: this node's calls, handlers of calls that came in, events that are not settled, and messages
+    that wait for a connection or a blocked lane."""
+
+    calls: int = 0
+    handlers: int = 0
+    publications: int = 0
+    queued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """A snapshot of the engine."""
 
@@ -100,3 +111,4 @@ class NodeStatus:
     nat: str = ""
     """What this node is behind, in a few words; empty while that is not known."""
     bootstraps: tuple[BootstrapStatus, ...] = ()
+    load: Load = Load()

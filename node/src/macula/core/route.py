@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from macula.core.address import Address
@@ -18,4 +19,20 @@ class Relayed(NamedTuple):
         return f"{self.peer.short} via {self.relay.short}"
 
 
+class PathKind(StrEnum):
+    """What is between two peers."""
+
+    DIRECT = "direct"
+    TUNNELLED = "tunnelled"
+    """TCP, without a relay"""
+    RELAYED = "relayed"
+
+
 Route = Address | Relayed
+
+
+def kind_of(route: Route | None) -> PathKind:
+    """What kind of path a route is; without one, where the transport knows no other, it is direct."""
+    if isinstance(route, Relayed):
+        return PathKind.RELAYED
+    return PathKind.TUNNELLED if route is not None and route.tunnelled else PathKind.DIRECT

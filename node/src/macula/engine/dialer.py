@@ -51,6 +51,11 @@ class Dialer:
         self.closed = False
         """Whether no new attempt is made: the node is shutting down."""
 
+    @property
+    def queued(self) -> int:
+        """Messages that wait for a connection."""
+        return sum(len(attempt.waiting) for attempt in self._attempts.values())
+
     def learn(self, info: PeerInfo) -> None:
         """Keep a peer record for dialing, unless a newer one is known."""
         known = self._book.get(info.node)

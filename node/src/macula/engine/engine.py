@@ -30,7 +30,7 @@ from macula.core.events import (
     Tick,
 )
 from macula.core.mode import PathPolicy
-from macula.core.results import NodeStatus
+from macula.core.results import Load, NodeStatus
 from macula.core.service import Service, ServiceEvent
 from macula.dht.service import Dht
 from macula.dht.verifier import Verifier
@@ -38,7 +38,7 @@ from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.connector import Connector
 from macula.engine.dialer import Dialer
 from macula.engine.hello import check_realm
-from macula.engine.notices import AddressFailed, AddressUp, refusal
+from macula.engine.notices import AddressFailed, AddressUp, arrival, refusal
 from macula.engine.peers import Outcome, PeerTable
 from macula.engine.readiness import Readiness
 from macula.engine.self_record import SelfRecord
@@ -288,9 +288,8 @@ class Engine:
         self, event: req.PeerUp | req.PeerDown | PeerSuspect | PathMoved | req.SelfChanged | req.Draining
     ) -> None:
         match event:
-            case req.PeerUp(peer, _, info, inbound):
-                fields = {"peer": peer.short, "name": info.name, "mode": info.mode, "inbound": inbound}
-                self._effects.append(Trace("connection.up", fields, limit=f"connection.up {peer}"))
+            case req.PeerUp():
+                self._effects.append(arrival(event))
             case req.PeerDown(peer, code, reason):
                 self._effects.append(refusal("connection.down", peer, code, reason))
                 self._work.extend(self._bootstrapper.peer_down(event, self._now))
@@ -375,4 +374,5 @@ class Engine:
             relays=self._user.named,
             nat=self._nat.info.summary,
             bootstraps=self._bootstrapper.status(),
+            load=Load(self._rpc.calls, self._rpc.handlers, self._pubsub.publications, self._peers.queued),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from macula.core.effects import Trace
+from macula.core.requests import PeerUp
+from macula.core.route import kind_of
 from macula.identity import NodeId
 from macula.wire import codes
 
@@ -37,9 +39,20 @@ def is_ordinary(code: str) -> bool:
     return code in _ORDINARY
 
 
+def arrival(up: PeerUp) -> Trace:
+    """A peer is connected and has said hello."""
+    fields = {
+        "peer": up.peer,
+        "name": up.info.name,
+        "mode": up.info.mode,
+        "inbound": up.inbound,
+        "path": kind_of(up.route).value,
+    }
+    return Trace("connection.up", fields, f"connection.up {up.peer}")
+
+
 def refusal(name: str, who: NodeId | str, code: str, reason: str) -> Trace:
     """Why a connection ended. Whatever is not ordinary counts against the other side; all of that has one limit for
     each peer."""
-    peer = who.short if isinstance(who, NodeId) else who
     limit = f"{name} {who}" if is_ordinary(code) else f"refused {who}"
-    return Trace(name, {"peer": peer, "code": code, "reason": reason}, limit)
+    return Trace(name, {"peer": who, "code": code, "reason": reason}, limit)

@@ -309,6 +309,12 @@ class PeerTable:
         """Counts of the pool."""
         return self._pool.stats()
 
+    @property
+    def queued(self) -> int:
+        """Messages that wait."""
+        queues = (queue for peer in self._peers.values() for queue in (peer.waiting, *peer.queues.values()))
+        return self._dialer.queued + sum(len(queue) for queue in queues)
+
     def _greeted(self, event: MessageReceived, peer: _Peer, now: float, wall: float) -> list[Outcome]:
         hello = event.message
         if isinstance(hello, Disconnect):

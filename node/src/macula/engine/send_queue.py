@@ -30,8 +30,8 @@ class SendQueue:
         self._requests: deque[SendTo] = deque()
         self._size = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._requests)
+    def __len__(self) -> int:
+        return len(self._requests)
 
     def __iter__(self) -> Iterator[SendTo]:
         return iter(self._requests)

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from macula.nat.profile import Filtering, Input, Mapping, Ports, Profile, Udp
+
+
+class NatClass(StrEnum):
+    """What matters of a NAT to whoever counts outcomes, in the familiar names (RFC 3489, section 5)."""
+
+    OPEN = "open"
+    """no NAT, or one that lets everybody in (full cone)"""
+    RESTRICTED = "restricted"
+    PORT_RESTRICTED = "port_restricted"
+    SYMMETRIC = "symmetric"
+    SYMMETRIC_SEQUENTIAL = "symmetric_sequential"
+    """one whose next port can be guessed"""
+    BLOCKED = "blocked"
+    """no UDP"""
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,20 @@ class Facts:
     def open(self) -> bool:
         """Whether everybody gets in where this node was seen."""
         return self.filtering is Filtering.ENDPOINT_INDEPENDENT
+
+    @property
+    def nat_class(self) -> NatClass:
+        """The NAT in one word."""
+        if not self.udp:
+            return NatClass.BLOCKED
+        if self.mapping is None or self.filtering is None:
+            return NatClass.UNKNOWN
+        if self.open:
+            return NatClass.OPEN
+        if self.dependent:
+            return NatClass.SYMMETRIC_SEQUENTIAL if self.ports is Ports.SEQUENTIAL else NatClass.SYMMETRIC
+        by_address = self.filtering is Filtering.ADDRESS_DEPENDENT
+        return NatClass.RESTRICTED if by_address else NatClass.PORT_RESTRICTED
 
     @property
     def profile(self) -> Profile | None:

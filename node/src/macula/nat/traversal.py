@@ -16,10 +16,11 @@ from macula.core.effects import SendDatagram, SetPath, Trace
 from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
 from macula.core.lanes import Lane
 from macula.core.requests import Draining, PeerDown, PeerUp, Received, Redial, SendTo
-from macula.core.route import Relayed, Route
+from macula.core.route import PathKind, Route, kind_of
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
 from macula.identity import NodeId
+from macula.nat import traces
 from macula.nat.decisions import Verdict
 from macula.nat.explanation import Explanation, PathView
 from macula.nat.paths import Gone, Heartbeat, PathAction, Paths, PathSettings, Use
@@ -40,7 +41,12 @@ PUNCH_CAPABILITY = "punch"
 class _Peer:
     puncher: Puncher
     paths: Paths
+    kind: PathKind
+    """of path, as it was last told"""
+    kind_since: float
     started: bool = False
+    began_at: float | None = None
+    """when the first probes of the attempt that is under way went out, if there was no direct path then"""
     last: do.Ended | None = None
 
 
@@ -149,7 +155,7 @@ class Traversal:
         if stays or PUNCH_CAPABILITY not in up.hello.capabilities:
             return []
         puncher = Puncher(self.node, up.peer, self.secret, self.rng, self._quota, now)
-        peer = self._peers[up.peer] = _Peer(puncher, Paths(self.settings))
+        peer = self._peers[up.peer] = _Peer(puncher, Paths(self.settings), kind_of(up.route), now)
         self._receivers[puncher.receiver] = up.peer
         if up.route is not None:
             peer.paths.moved(up.route)
@@ -210,11 +216,11 @@ class Traversal:
                 case do.Found(address, tier, rtt, observed):
                     self._observed = observed
                     out += self._carry(node, peer, peer.paths.found(address, tier, rtt, now), now)
+                case do.Began() if not _is_direct(peer.paths.current):
+                    peer.began_at = now
+                    out.append(traces.punch_started(node, (self._side, peer.puncher.theirs)))
                 case do.Ended():
-                    peer.last = action
-                    if not action.direct:
-                        peer.paths.log.add(now, Verdict.FAILED, None, action.reason)
-                    out.append(_told_of(node, action))
+                    out += self._ended(node, peer, action, now)
         self._arm(node, peer)
         return out
 
@@ -223,9 +229,7 @@ class Traversal:
         for action in wanted:
             match action:
                 case Use(route):
-                    out.append(SetPath(node, route))
-                    fields = {"peer": node.short, "route": str(route), "reason": peer.paths.log.decisions[-1].reason}
-                    out.append(Trace("path.chosen", fields, limit=f"path.chosen {node}"))
+                    out += [SetPath(node, route), self._chosen(node, peer, route, now)]
                 case Heartbeat(address):
                     data = peer.puncher.request(address, now)
                     if data is not None:
@@ -240,6 +244,24 @@ class Traversal:
         self._arm(node, peer)
         return out
 
+    def _ended(self, node: NodeId, peer: _Peer, ended: do.Ended, now: float) -> list[Action]:
+        peer.last = ended
+        if not ended.direct:
+            peer.paths.log.add(now, Verdict.FAILED, None, ended.reason)
+        began, peer.began_at = peer.began_at, None
+        if began is None and _is_direct(peer.paths.current):
+            # Nothing was to be found: another look at a peer that was reached directly all the time.
+            return []
+        took = 0.0 if began is None else now - began
+        return [traces.punch_ended(node, (self._side, peer.puncher.theirs), ended, took)]
+
+    def _chosen(self, node: NodeId, peer: _Peer, route: Route, now: float) -> Trace:
+        reason = peer.paths.log.decisions[-1].reason
+        trace = traces.path_chosen(node, peer.kind, now - peer.kind_since, route, reason)
+        if kind_of(route) is not peer.kind:
+            peer.kind, peer.kind_since = kind_of(route), now
+        return trace
+
     def _arm(self, node: NodeId, peer: _Peer) -> None:
         due = [at for at in (peer.puncher.next_deadline(), peer.paths.next_deadline()) if at is not None]
         if due:
@@ -249,16 +271,4 @@ class Traversal:
 
 
 def _is_direct(route: Route | None) -> bool:
-    return route is not None and not isinstance(route, Relayed) and not route.tunnelled
-
-
-def _told_of(node: NodeId, ended: do.Ended) -> Trace:
-    fields: dict[str, object] = {
-        "peer": node.short,
-        "rounds": ended.rounds,
-        "probes": ended.probes,
-        "heard": ended.heard,
-        "reason": ended.reason,
-    }
-    name = "punch.succeeded" if ended.direct else "punch.failed"
-    return Trace(name, fields, limit=f"{name} {node}")
+    return route is not None and kind_of(route) is PathKind.DIRECT

@@ -18,7 +18,7 @@ from macula.core.requests import Hold, RecordsFound, Release, SendFailed, SendTo
 from macula.core.results import PublishResult
 from macula.core.service import Action
 from macula.core.timers import Timers
-from macula.errors import ArgumentError, Busy, Disconnected, Timeout
+from macula.errors import ArgumentError, Busy, CallError, Disconnected, Timeout
 from macula.identity import NodeId
 from macula.pubsub.directory import Directory, Listing
 from macula.pubsub.outbox import Entry, Outbox, Publication, State
@@ -64,6 +64,10 @@ class Publisher:
         self._busy: dict[NodeId, dict[str, Outbox]] = {}
         self._sent: dict[int, tuple[Outbox, Entry]] = {}
         self._timers: Timers[_Deadline | _Retry] = Timers()
+
+    def __len__(self) -> int:
+        """Publish commands that are not settled."""
+        return len(self._live)
 
     @property
     def is_idle(self) -> bool:
@@ -322,8 +326,12 @@ class Publisher:
         self._emit(completed)
         fields = {
             "topic": publication.topic,
+            "qos": publication.qos,
+            "code": completed.error.code if isinstance(completed.error, CallError) else "ok",
+        }
+        measurements = {
+            "duration": (now - publication.started) * 1000,
             "subscribers": len(publication.delivered),
             "failed": len(publication.failed),
-            "duration": now - publication.started,
         }
-        self._emit(Trace("publish.stop", fields))
+        self._emit(Trace("publish.stop", fields, measurements=measurements))

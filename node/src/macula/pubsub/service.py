@@ -68,6 +68,11 @@ class PubSub:
         return self._publisher.is_idle
 
     @property
+    def publications(self) -> int:
+        """Publish commands that are not settled."""
+        return len(self._publisher)
+
+    @property
     def patterns(self) -> tuple[str, ...]:
         """What this node subscribes, each pattern once."""
         return self._subscriptions.patterns

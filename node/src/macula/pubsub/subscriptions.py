@@ -167,8 +167,8 @@ class Subscriptions:
         subscription.active = subscription.number in self._subscriptions
         self._matching.clear()
         self._emit(Completed(waiting.command, subscription.number))
-        fields = {"pattern": subscription.pattern.text, "duration": now - waiting.since}
-        self._emit(Trace("subscribe.stop", fields))
+        measurements = {"duration": (now - waiting.since) * 1000}
+        self._emit(Trace("subscribe.stop", {"pattern": subscription.pattern.text}, measurements=measurements))
 
     def _check_size(self, prefix: str, patterns: list[str]) -> None:
         largest = [2**63 - 1, 2**53 - 1, 2**31 - 1]

@@ -84,5 +84,5 @@ class Detours:
             return redial
         route = Relayed(ring[0], peer)
         detour.route = route
-        fields = {"peer": peer.short, "from": present.short, "to": ring[0].short, "reason": reason}
+        fields = {"peer": peer, "from": present, "to": ring[0], "reason": reason}
         return [*redial, SetPath(peer, route), Trace("relay.moved", fields, f"connection.moved {peer}")]

@@ -124,7 +124,7 @@ class RelayGranter:
             *actions,
             ServeClient(peer, session, key, self._settings.rate),
             self._granted(peer, request, grant, now),
-            Trace("relay.granted", {"peer": peer.short, "sessions": len(self._grants)}, f"connection.relay {peer}"),
+            self._told("relay.granted", peer),
         ]
 
     def _granted(self, peer: NodeId, request: RelayReserve, grant: _Grant, now: float) -> Action:
@@ -134,7 +134,7 @@ class RelayGranter:
         return _answer(peer, reply)
 
     def _refuse(self, peer: NodeId, request: RelayReserve, code: str, reason: str) -> list[Action]:
-        fields = {"peer": peer.short, "code": code, "reason": reason}
+        fields = {"peer": peer, "code": code, "reason": reason}
         trace = Trace("relay.refused", fields, f"relay.refused {peer}")
         return [_answer(peer, RelayRefuse(request.request, code, reason)), trace]
 
@@ -146,7 +146,10 @@ class RelayGranter:
         self._networks[grant.network] -= 1
         if not self._networks[grant.network]:
             del self._networks[grant.network]
-        return [EndClient(peer)]
+        return [EndClient(peer), self._told("relay.ended", peer)]
+
+    def _told(self, name: str, peer: NodeId) -> Trace:
+        return Trace(name, {"peer": peer}, f"connection.relay {peer}", {"sessions": len(self._grants)})
 
     def _drain(self, now: float) -> list[Action]:
         self._draining = True

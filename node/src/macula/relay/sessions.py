@@ -77,7 +77,7 @@ class RelaySessions:
             actions.append(Hold(relay))
         return [
             *actions,
-            Trace("relay.used", {"relay": relay.short, "sessions": len(self._held)}, f"connection.relay {relay}"),
+            Trace("relay.used", {"relay": relay}, f"connection.relay {relay}", {"sessions": len(self._held)}),
         ]
 
     def is_answer(self, relay: NodeId, request: int) -> bool:

@@ -203,7 +203,7 @@ class RelayUser:
 
     def _failed(self, relay: NodeId, reason: str, now: float) -> list[Action]:
         self._homes.failed(relay, now)
-        fields = {"relay": relay.short, "reason": reason}
+        fields = {"relay": relay, "reason": reason}
         trace = Trace("relay.unavailable", fields, f"connection.relay {relay}")
         return [trace, *self._unavailable(relay), *self._fill(now), *self._name()]
 

@@ -114,7 +114,8 @@ class Caller:
         call = _Call(command, self._rng.randbytes(16), request, now, now + request.timeout)
         self._calls[command] = self._by_id[call.call_id] = call
         self._timers.set(command, call.deadline)
-        return [Trace("call.start", {"procedure": request.procedure}), *self._advance(call, now)]
+        fields = {"procedure": request.procedure, "call": call.call_id.hex()}
+        return [Trace("call.start", fields), *self._advance(call, now)]
 
     def cancel(self, command: int, now: float) -> list[Action]:
         """Give up a call; one that ended before is left alone."""
@@ -274,15 +275,17 @@ class Caller:
     def _finish(self, call: _Call, now: float, outcome: CallResult | CallError) -> list[Action]:
         fields = {
             "procedure": call.request.procedure,
-            "peer": call.provider.short if call.provider else "",
-            "duration": now - call.started,
+            "call": call.call_id.hex(),
+            "peer": call.provider or "",
+            "local": call.provider == self._node_id,
             "code": outcome.code if isinstance(outcome, CallError) else "ok",
         }
+        stop = Trace("call.stop", fields, measurements={"duration": (now - call.started) * 1000})
         self._timers.cancel(call.command)
         self._waiting.pop(call.command, None)
         del self._calls[call.command], self._by_id[call.call_id]
         self._ended[call.call_id] = None
-        ended = [*self._end_attempt(call), Trace("call.stop", fields)]
+        ended = [*self._end_attempt(call), stop]
         if isinstance(outcome, CallError):
             return [*ended, Completed(call.command, error=outcome)]
         return [*ended, Completed(call.command, outcome)]

@@ -191,11 +191,12 @@ class CallProvider:
         self._history.add(handler.caller, reply, now)
         fields = {
             "procedure": handler.call.procedure,
-            "peer": handler.caller.short,
-            "duration": now - handler.started,
+            "call": handler.call.call_id.hex(),
+            "peer": handler.caller,
             "code": reply.error or "ok",
         }
-        return [Release(handler.caller), Trace("call.handled", fields)]
+        handled = Trace("call.handled", fields, measurements={"duration": (now - handler.started) * 1000})
+        return [Release(handler.caller), handled]
 
     def _free(self, handler: _Handler) -> list[Action]:
         """The handler has ended."""

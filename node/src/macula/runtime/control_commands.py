@@ -44,6 +44,7 @@ class Commands:
         self._commands: dict[str, Command] = {
             "status": self._status,
             "peers": self._peers,
+            "metrics": self._metrics,
             "nat": self._nat,
             "why": self._why,
             "doctor": self._doctor,
@@ -75,6 +76,9 @@ class Commands:
 
     async def _status(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": await self._mesh.status()}
+
+    async def _metrics(self, request: Request) -> AsyncGenerator[Line, None]:
+        yield {"result": {"text": (await self._mesh.metrics()).decode()}}
 
     async def _peers(self, request: Request) -> AsyncGenerator[Line, None]:
         yield {"result": await self._mesh.peers()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from macula.core.address import Address
@@ -45,10 +45,10 @@ class Driver:
         self,
         engine: Engine,
         transport: Transport,
-        trace: Callable[[str, Mapping[str, object], str | None], None],
+        trace: Callable[[Trace], None],
         pin: Callable[[Address, NodeId], None],
     ) -> None:
-        """`trace` gets name, fields and limit of every Trace effect, `pin` every Pin."""
+        """`trace` gets every Trace effect, `pin` every Pin."""
         self.engine = engine
         self._transport = transport
         self._trace = trace
@@ -129,7 +129,7 @@ class Driver:
                     if self._application is not None:
                         self._application.cancel(delivery)
                 case Trace():
-                    self._trace(effect.name, effect.fields, effect.limit)
+                    self._trace(effect)
                 case Pin(address, peer):
                     self._pin(address, peer)
                 case _:

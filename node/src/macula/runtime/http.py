@@ -1,8 +1,8 @@
-"""The health endpoint: GET /live, /health and /ready over HTTP/1.1 (RFC 9112), one request a connection.
+"""The health endpoint: GET /live, /health, /ready and /metrics over HTTP/1.1 (RFC 9112), one request a connection.
 
 /live says that the event loop turns (restart the process if not), /health that the node answers, and whether it is
 `healthy` or `degraded` by which findings (of `macula doctor`: bootstraps, mesh and DHT, pool, relays, clock), /ready
-that it is part of the mesh and can be given work.
+that it is part of the mesh and can be given work; /metrics is for Prometheus.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import h11
 from macula.errors import ConfigError, MeshError
 from macula.runtime.clients import Accept, serving
 from macula.runtime.diagnosis import Verdict, glance
+from macula.runtime.metrics import CONTENT_TYPE
 from macula.runtime.reports import MeshLike
 
 MAX_CONNECTIONS = 64
@@ -31,16 +32,23 @@ REQUEST_DEADLINE = 5.0
 STATUS_DEADLINE = 2.0
 """Seconds for the node to say how it is."""
 
-PATHS = ("/live", "/health", "/ready")
+PATHS = ("/live", "/health", "/ready", "/metrics")
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is sent back; the body is JSON."""
+    """What is sent back; a body that is no text already is sent as JSON."""
 
     status: HTTPStatus
-    body: dict[str, Any]
+    body: dict[str, Any] | bytes
     headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def content(self) -> tuple[bytes, str]:
+        """The body and its type."""
+        if isinstance(self.body, bytes):
+            return self.body, CONTENT_TYPE
+        return json.dumps(self.body).encode() + b"\n", "application/json"
 
 
 @asynccontextmanager
@@ -93,10 +101,12 @@ async def _respond(mesh: MeshLike, connection: h11.Connection, reader: asyncio.S
 
 
 async def check(mesh: MeshLike, path: str) -> Response:
-    """How the node is, for /health and /ready."""
+    """How the node is, for /health, /ready and /metrics."""
     about: dict[str, Any] = {"name": mesh.name, "mode": mesh.mode, "node_id": str(mesh.node_id)}
     try:
         async with asyncio.timeout(STATUS_DEADLINE):
+            if path == "/metrics":
+                return Response(HTTPStatus.OK, await mesh.metrics())
             status = await mesh.status()
     except TimeoutError:
         return Response(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unresponsive", **about})
@@ -113,9 +123,9 @@ async def check(mesh: MeshLike, path: str) -> Response:
 
 
 def _send(connection: h11.Connection, writer: asyncio.StreamWriter, response: Response) -> None:
-    body = json.dumps(response.body).encode() + b"\n"
+    body, kind = response.content
     headers = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
         *response.headers,

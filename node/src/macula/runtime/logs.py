@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from macula.core.effects import Trace
+from macula.identity import NodeId
+
 ROOT = "macula"
 LIMIT_INTERVAL = 60.0
 """Seconds in which a limit admits one line, or a few."""
 MAX_LIMITS = 4096
 """Limits that are remembered; a flood of new ones makes the oldest forgotten, never the memory grow."""
 
-QUIET = ("call.", "publish.stop", "subscribe.stop", "dht.")
+QUIET = ("call.", "publish.stop", "subscribe.stop", "dht.", "punch.started")
 """Traces of everyday work, logged at level debug."""
 COMINGS_AND_GOINGS = ("connection.", "path.", "punch.")
 """Limits that begin so are of peers that come and go, and of how they are reached: level info. All others are of what
@@ -53,17 +56,21 @@ class TraceLog:
         self._limiter = Limiter()
         self._log = logging.getLogger(f"{ROOT}.trace")
 
-    def write(self, name: str, fields: Mapping[str, object], limit: str | None = None) -> None:
-        """Write a line, unless its limit is used up."""
+    def write(self, trace: Trace) -> None:
+        """Write a line, unless its limit is used up. Node ids are written in their short form."""
+        limit = trace.limit
         coming = limit is not None and limit.startswith(COMINGS_AND_GOINGS)
-        level = logging.DEBUG if name.startswith(QUIET) else logging.INFO
+        level = logging.DEBUG if trace.name.startswith(QUIET) else logging.INFO
         if limit and not coming:
             level = logging.WARNING
         if not self._log.isEnabledFor(level):
             return
         suppressed = self._limiter.admit(limit, self._clock(), COMINGS_LINES if coming else 1) if limit else 0
-        if suppressed is not None:
-            log_event(self._log, level, name, {**fields, "suppressed": suppressed} if suppressed else fields)
+        if suppressed is None:
+            return
+        fields = {name: value.short if isinstance(value, NodeId) else value for name, value in trace.fields.items()}
+        counted = {"suppressed": suppressed} if suppressed else {}
+        log_event(self._log, level, trace.name, {**fields, **trace.measurements, **counted})
 
 
 def log_event(log: logging.Logger, level: int, name: str, fields: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any
 
 from macula.core import commands as cmd
@@ -27,6 +27,7 @@ from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
 from macula.runtime.status import StatusReporter
 from macula.runtime.subscription import Subscription
+from macula.runtime.telemetry import Telemetry, TelemetryEvent
 from macula.runtime.why_report import find_peer, why_fields
 from macula.wire.values import Value, decode_value, encode_value
 
@@ -73,6 +74,7 @@ class Mesh:
         handlers: Handlers,
         settings: EngineSettings,
         reporter: StatusReporter,
+        telemetry: Telemetry,
         call_timeout: float,
         strategy: cmd.Strategy,
     ) -> None:
@@ -85,6 +87,7 @@ class Mesh:
         self._driver = driver
         self._handlers = handlers
         self._reporter = reporter
+        self._telemetry = telemetry
         self._call_timeout = call_timeout
         self._strategy = strategy
 
@@ -241,6 +244,21 @@ class Mesh:
         """A snapshot of the node, as `macula status --json` prints it."""
         status: NodeStatus = await self._driver.ask(cmd.Status())
         return self._reporter.status(status)
+
+    async def metrics(self) -> bytes:
+        """What this node counted and measures, in the text format of Prometheus (runtime.metrics.CONTENT_TYPE), as
+        /metrics and `macula metrics` tell it; docs/metrics.md lists it."""
+        status: NodeStatus = await self._driver.ask(cmd.Status())
+        return self._reporter.metrics(status)
+
+    def attach(self, handler_id: str, events: str | Sequence[str], handler: Callable[[TelemetryEvent], None]) -> None:
+        """Call `handler` with every telemetry event of these names (telemetry.EVENTS) from now on; see
+        Telemetry.attach. Raises ArgumentError."""
+        self._telemetry.attach(handler_id, events, handler)
+
+    def detach(self, handler_id: str) -> None:
+        """Call it no longer. Harmless for one that is not attached."""
+        self._telemetry.detach(handler_id)
 
     async def peers(self) -> list[dict[str, Any]]:
         """The connected peers, as `macula peers --json` prints them."""

@@ -94,6 +94,10 @@ class MeshLike(Protocol):
         """What `macula status --json` prints."""
         ...
 
+    async def metrics(self) -> bytes:
+        """What `GET /metrics` answers."""
+        ...
+
     async def peers(self) -> list[dict[str, Any]]:
         """What `macula peers --json` prints."""
         ...

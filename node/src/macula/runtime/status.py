@@ -17,6 +17,7 @@ from macula.core.results import BootstrapStatus, LookupResult, NodeStatus, PeerS
 from macula.engine import EngineSettings
 from macula.errors import ProtocolError
 from macula.identity import NodeId
+from macula.runtime.metrics import Metrics
 from macula.runtime.transport import PathStatus, Transport
 
 _LOOKUPS = 16
@@ -35,12 +36,14 @@ class StatusReporter:
         transport: Transport,
         addresses: tuple[Address, ...],
         find_peer: FindPeer,
+        metrics: Metrics,
     ) -> None:
         self._node_id = node_id
         self._settings = settings
         self._transport = transport
         self._addresses = addresses
         self._find_peer = find_peer
+        self._metrics = metrics
         self._started = time.monotonic()
         self._version = version("macula-mesh")
 
@@ -66,12 +69,18 @@ class StatusReporter:
             "tunnels": asdict(self._transport.tunnels),
             "dht": asdict(status.dht),
             "pool": asdict(status.pool) | {"limit": self._settings.pool.max_size},
+            "load": asdict(status.load),
+            "reaching": self._metrics.reaching(),
             "relays": [_relay(relay.node, names) for relay in status.relays],
             "relaying": asdict(self._transport.relayed),
             "peers": [self._peer(peer, names, now) for peer in status.peers],
             "procedures": list(status.procedures),
             "subscriptions": list(status.subscriptions),
         }
+
+    def metrics(self, status: NodeStatus) -> bytes:
+        """The contents of /metrics."""
+        return self._metrics.render(self.status(status))
 
     async def records(self, records: Sequence[Record]) -> list[dict[str, Any]]:
         """Found records, with name and addresses from their nodes' peer records, of which a few are looked up at a

@@ -41,6 +41,11 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """The first probes of an attempt go out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """An attempt is over: whether there is a path, how many rounds and probes it took, how many of the peer's probes
     came in, and the reason in a sentence."""
@@ -52,4 +57,4 @@ class Ended:
     reason: str
 
 
-Action = SendProbe | Tell | Refresh | Found | Ended
+Action = SendProbe | Tell | Refresh | Found | Began | Ended

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from macula.core.address import Address
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
-from macula.nat.punching.actions import Action, Ended, Refresh, SendProbe, Tell
+from macula.nat.punching.actions import Action, Began, Ended, Refresh, SendProbe, Tell
 from macula.nat.punching.candidates import is_loopback
 from macula.nat.punching.offer import Side, Terms, new_terms, read_offer, shared_key, write_offer
 from macula.nat.punching.plan import OFFSETS, why_not
@@ -328,7 +328,8 @@ class Puncher:
         # The probes take new ports themselves.
         self._looked_at = float("-inf")
         self._wait(Stage.PROBING, None)
-        return self._probing.begin(mine, theirs, tries, now)
+        began = [Began()] if self._rounds == 1 else []
+        return [*began, *self._probing.begin(mine, theirs, tries, now)]
 
     def _settle(self, now: float) -> list[Action]:
         """Whatever follows if the round is over."""
