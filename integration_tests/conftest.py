@@ -14,11 +14,16 @@ from macula_lab.evidence.collect import collect
 from macula_lab.lab import DOCKER
 from macula_lab.mesh.mesh import Mesh
 from macula_lab.workspace import state_file
+from namespace_hosts import make
+from suites import NEXT_DOOR, SuiteMesh, Way, behind_nats
 
-__all__ = ["engine", "file", "labs"]
+__all__ = ["engine", "file", "labs", "make"]
 
 NETWORKS = os.environ.get("LAB_TEST_NETWORKS", "172.23 172.24 172.25").split()
 """First two octets of the addresses: of the mesh, of the multi-hop topology, of the mesh whose nodes are stopped."""
+
+BEHIND_NATS = {"netns:relayed": "relayed", "netns:direct": "direct"}
+"""How edges behind two NATs get to each other."""
 
 # Its helper container would have to come from an image registry; `make clean` removes what a killed session leaves.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
@@ -34,6 +39,7 @@ NAMESPACES = {
     "test_namespace_lifecycle",
     "test_nat_info",
     "test_nat_topologies",
+    "test_path_policies",
     "test_recovery",
     "test_relay",
     "test_rolling_upgrade",
@@ -69,6 +75,23 @@ def multi_hop(labs: Labs) -> Mesh:
 def churn(labs: Labs) -> Mesh:
     """compose/mesh.yaml in containers, ready, for the cases that stop and kill nodes; each leaves it complete again."""
     return Mesh(labs.up(DOCKER, "mesh", LAB_NETWORK=NETWORKS[2]))
+
+
+@pytest.fixture(scope="session", params=["docker", *BEHIND_NATS])
+def suite(request: pytest.FixtureRequest, labs: Labs) -> SuiteMesh:
+    """What the RPC and pub/sub suites run against: the mesh in containers, and edges that are all behind NATs."""
+    if request.param in BEHIND_NATS:
+        return behind_nats(labs, BEHIND_NATS[request.param])
+    return SuiteMesh(request.getfixturevalue("mesh").engine, ("edge1", "edge2", "edge3"), (NEXT_DOOR, NEXT_DOOR))
+
+
+@pytest.fixture(scope="session", params=["docker", *BEHIND_NATS])
+def far_suite(request: pytest.FixtureRequest, labs: Labs) -> SuiteMesh:
+    """The same where there are routers between edges: the multi-hop topology, and those NATs."""
+    if request.param in BEHIND_NATS:
+        return behind_nats(labs, BEHIND_NATS[request.param])
+    lab = request.getfixturevalue("multi_hop").engine
+    return SuiteMesh(lab, ("edge_a", "edge_b", "edge_c"), (Way("direct", 1), Way("direct", 2)))
 
 
 @pytest.hookimpl(wrapper=True)

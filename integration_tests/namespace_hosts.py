@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from macula_lab.composefile.load import load
 from macula_lab.engines.netns import project as places
 from macula_lab.engines.netns.engine import NamespaceEngine
@@ -106,13 +108,13 @@ def pid_of(engine: NamespaceEngine, service: str) -> int:
     return int(target.removeprefix("--target="))
 
 
-@contextlib.contextmanager
-def engines(folder: Path) -> Iterator[Make]:
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
     """Makes engines for compose files of a text; all are taken down in the end, and must leave nothing behind."""
     made: list[NamespaceEngine] = []
 
     def of(text: str | Path = HOSTS, name: str = "hosts", **environ: str) -> NamespaceEngine:
-        file = text if isinstance(text, Path) else folder / f"{name}.yaml"
+        file = text if isinstance(text, Path) else tmp_path / f"{name}.yaml"
         if isinstance(text, str):
             file.write_text(text)
         plan = load(file, {"COUNTING": COUNTING, **environ})

@@ -5,7 +5,6 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,7 +16,7 @@ from asking import eventually
 from macula_lab.engines.netns.engine import NamespaceEngine
 from macula_lab.errors import LabError
 from macula_lab.workspace import COMPOSE
-from namespace_hosts import HOSTS, NOTHING, Make, engines, leftovers, pid_of, pings
+from namespace_hosts import HOSTS, NOTHING, Make, leftovers, pid_of, pings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -41,13 +40,6 @@ x-bootstrap: &bootstrap {MACULA_MODE: bootstrap, MACULA_REALM: org.example, MACU
 x-edge: &edge {<<: *bootstrap, MACULA_MODE: edge, MACULA_BOOTSTRAP_PEERS: "10.1.0.9:9443"}
 networks: {mesh: {ipam: {config: [{subnet: 10.0.0.0/8}]}}}
 services:"""
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes engines; what they made is gone in the end."""
-    with engines(tmp_path) as of:
-        yield of
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from macula_lab.engines.netns import project as places
 from macula_lab.engines.netns.engine import NamespaceEngine
 from macula_lab.errors import LabError
 from macula_lab.workspace import STATE
-from namespace_hosts import COUNT, HOSTS, NOTHING, Make, engines, leftovers, pid_of, pings
+from namespace_hosts import COUNT, HOSTS, NOTHING, Make, leftovers, pid_of, pings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -26,13 +25,6 @@ signal.pause()
 """
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes engines; what they made is gone in the end."""
-    with engines(tmp_path) as of:
-        yield of
 
 
 @pytest.fixture

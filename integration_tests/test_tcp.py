@@ -116,6 +116,22 @@ def test_nothing_but_tcp_to_port_443_leaves(lab: Engine) -> None:
     assert {drop["reason"] for drop in drops} == {"blocked"}
 
 
+def test_why_says_that_udp_is_blocked(lab: Engine) -> None:
+    test_calls_go_both_ways_through_a_relay(lab)
+
+    for name, other, whose in (("edge_a", "edge_b", "mine"), ("edge_b", "edge_a", "theirs")):
+
+        def told(name: str = name, other: str = other) -> Any:
+            told = macula(lab, name, "why", other)
+            return told if told["allowed"] else None
+
+        why = eventually(f"{name} knows both NATs", told)
+        assert (why["path"], why["nats"][whose]["name"]) == ("relayed", "no UDP")
+        assert "lets no UDP out" in why["allowed"]["reason"]
+        assert [remedy for remedy in why["remedies"] if "lets UDP out" in remedy]
+    assert "over TCP" in lab.execute("edge_a", ["macula", "why", "edge_b"]).stdout
+
+
 def test_the_public_nodes_say_where_they_take_tunnels(lab: Engine) -> None:
     for name in ("bootstrap", "gateway"):
         status = macula(lab, name, "status")

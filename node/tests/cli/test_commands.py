@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from macula.cli.main import COMMANDS, app
 from macula.errors import NodeClosed, NotFound
+from macula.nat.info import NatInfo, NatType
 from runtime.fake_mesh import OTHER, OWN, REALM, event
 
 from .running import RunningNode
@@ -95,6 +96,12 @@ def test_nat_in_words(node: RunningNode) -> None:
         assert part in words
 
 
+def test_where_udp_is_blocked_nothing_else_is_told(node: RunningNode) -> None:
+    node.mesh.nat = NatInfo(NatType.BLOCKED, note="nobody answered")
+    words = " ".join(run("nat").stdout.split())
+    assert words == "type blocked: no UDP leaves this network note nobody answered"
+
+
 def test_peers(node: RunningNode) -> None:
     (peer,) = run_json("peers")
     assert (peer["node_id"], peer["hops"], peer["rtt_ms"]) == (str(OTHER), None, 0.4)
@@ -114,7 +121,8 @@ def test_why(node: RunningNode) -> None:
     }
     assert [(one["verdict"], one["count"], one["ago_s"]) for one in told["decisions"]] == [("failed", 2, 1.0)]
     shown = run("why", "edge2").stdout
-    assert f"edge2 ({OTHER.short}): relayed via {OWN.short}" in shown
+    assert f"edge2 ({OTHER.short}): relayed via gate[b]way, 0.4 ms, connected for 12 s" in shown
+    assert "now: the next attempt follows in a minute or so" in shown
     assert "reflexive 198.51.100.7:9443" in shown and "it would be direct if" in shown
     assert "this node's NAT lets everybody in: a full cone, or a forwarded UDP port" in " ".join(shown.split())
 

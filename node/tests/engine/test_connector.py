@@ -12,7 +12,7 @@ from macula.core.effects import Completed, Dial
 from macula.core.events import UNREACHABLE
 from macula.core.lanes import Lane
 from macula.core.peer_record import RelayPlace
-from macula.core.requests import Hold, PeerDown, ReachVia, Received, Release, SendFailed, SendTo
+from macula.core.requests import Hold, PeerDown, Punch, ReachVia, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.engine.connector import MAX_OPEN, Connector
 from macula.engine.notices import AddressFailed, AddressUp
@@ -67,7 +67,7 @@ def error_of(actions: list[Action] | None) -> MeshError | None:
 
 def test_a_request_is_completed_by_its_answer() -> None:
     commands = Commands()
-    assert commands.request(5, Ping(7)) == [Hold(node(1)), SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+    assert commands.request(5, Ping(7)) == [Hold(node(1)), SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True)]
     assert commands.answer(Pong(8)) is None
     assert commands.answer(Pong(7), sender=2) is None
     assert commands.answer(Pong(7)) == [Completed(5, Pong(7)), Release(node(1))]
@@ -86,7 +86,7 @@ def test_only_the_right_kind_of_message_is_an_answer() -> None:
 
 def test_a_call_is_answered_by_its_id() -> None:
     commands = Commands()
-    assert commands.request(5, call(9))[1] == SendTo(node(1), Lane.RPC, call(9), 1)
+    assert commands.request(5, call(9))[1] == SendTo(node(1), Lane.RPC, call(9), 1, sought=True)
     assert commands.answer(call(9)) is None
     reply = Reply(REALM, call(9).call_id, b"\x01", "", "")
     assert commands.answer(reply) == [Completed(5, reply), Release(node(1))]
@@ -102,7 +102,7 @@ def test_an_envelope_is_answered_by_its_route_error() -> None:
 
 def test_a_one_way_message_is_completed_when_its_peer_is_up() -> None:
     commands = Commands()
-    assert commands.send(5, Ping(7)) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+    assert commands.send(5, Ping(7)) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True)]
     assert commands.connector.flush(commands.table.peers) == []
     commands.table.up(1)
     assert commands.connector.flush(commands.table.peers) == [Completed(5)]
@@ -111,7 +111,7 @@ def test_a_one_way_message_is_completed_when_its_peer_is_up() -> None:
 
 def test_a_pub_sub_message_travels_on_its_lane() -> None:
     ack = PublishAck(REALM, "io.test.t", 1, 1, "accepted")
-    assert Commands().send(5, ack) == [SendTo(node(1), Lane.PUBSUB, ack, 1)]
+    assert Commands().send(5, ack) == [SendTo(node(1), Lane.PUBSUB, ack, 1, sought=True)]
 
 
 def test_an_address_is_dialed_and_who_answers_is_asked() -> None:
@@ -121,7 +121,7 @@ def test_an_address_is_dialed_and_who_answers_is_asked() -> None:
     assert (dial.addresses, dial.expected, dial.timeout) == ((address(1),), None, 2.0)
     assert commands.notice(AddressUp(dial.dial, node(1))) == [
         Hold(node(1)),
-        SendTo(node(1), Lane.CONTROL, Ping(7), 1),
+        SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True),
     ]
     assert error_of(commands.answer(Pong(7))) is None
 
@@ -244,7 +244,7 @@ def test_an_endpoint_that_answers_needs_no_relay() -> None:
     (dial,) = commands.reach(5, Reach(address(1), address(9)))
     assert isinstance(dial, Dial)
     commands.table.up(1, dial=dial.dial)
-    assert commands.notice(AddressUp(dial.dial, node(1))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+    assert commands.notice(AddressUp(dial.dial, node(1))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True)]
 
 
 def test_a_relay_that_does_not_answer_leaves_the_peers_own_record() -> None:
@@ -258,7 +258,23 @@ def test_a_relay_that_does_not_answer_leaves_the_peers_own_record() -> None:
 def test_a_connected_peer_is_sent_to_at_once() -> None:
     commands = Commands()
     commands.table.up(1)
-    assert commands.reach(5, Reach(address(1), address(9))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1)]
+    assert commands.reach(5, Reach(address(1), address(9))) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True)]
+
+
+def test_a_message_may_leave_its_connection_with_the_relay() -> None:
+    commands = Commands()
+    spared, dial = commands.reach(5, Reach(relay=address(9), punch=False))
+    assert spared == Punch(node(1), False) and isinstance(dial, Dial)
+
+
+def test_it_has_no_say_over_a_connection_that_others_use_or_that_is_there() -> None:
+    commands = Commands()
+    commands.table.peers.hold(Hold(node(1)), 0.0)
+    (dial,) = commands.reach(5, Reach(relay=address(9), punch=False))
+    assert isinstance(dial, Dial)
+    commands = Commands()
+    commands.table.up(1)
+    assert commands.reach(5, Reach(punch=False)) == [SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True)]
 
 
 def test_a_command_that_timed_out_asks_nobody_any_more() -> None:

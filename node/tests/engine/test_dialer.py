@@ -7,12 +7,14 @@ from itertools import count
 
 from macula.core.effects import Dial, Trace
 from macula.core.events import UNREACHABLE, DialFailed
+from macula.core.lanes import Lane
 from macula.core.mode import PathPolicy
 from macula.core.peer_record import PeerInfo, RelayPlace
 from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, Route, SendFailed, SendTo
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
 from macula.wire import codes
+from macula.wire.messages import Ping
 
 from .playbook import WALL, address, dht_send, node, peer_info, send, story
 
@@ -106,6 +108,10 @@ def test_a_message_of_the_dht_never_starts_a_search_nor_an_envelope() -> None:
     assert dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0) == [
         SendFailed(2, node(1), "disconnected", "no answer")
     ]
+
+
+def test_a_message_by_hand_starts_one_whatever_it_is() -> None:
+    assert make().send(SendTo(node(1), Lane.CONTROL, Ping(7), 1, sought=True), 0.0) == [FindPeer(1000, node(1))]
 
 
 def test_a_call_beside_a_message_of_the_dht_starts_the_search() -> None:

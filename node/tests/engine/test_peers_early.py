@@ -13,6 +13,7 @@ from .playbook import (
     dials,
     hello,
     node,
+    send,
     story,
 )
 
@@ -54,3 +55,16 @@ def test_a_connection_that_leads_nowhere_is_made_anew_once() -> None:
     assert table.peers.redial(node(1), 1.1) == []
     outcomes = table.up(1, 1.2, dial=dial.dial)
     assert story(outcomes) == ["PeerDown", "SendMessage", "PeerUp"]
+
+
+def test_a_connection_that_answers_again_ends_the_attempt_to_replace_it() -> None:
+    """Else nobody would dial the peer any more once it is gone."""
+    table = Table()
+    table.learn(1)
+    table.up(1)
+    (dial,) = dials(table.peers.redial(node(1), 1.0))
+    assert table.connect(1, 1.1, dial=dial.dial, fresh=False) == []
+    (again,) = dials(table.peers.redial(node(1), 2.0))
+    table.connect(1, 2.1, dial=again.dial, fresh=False)
+    table.lose(1, 3.0)
+    assert dials(table.peers.send(send(1, 7), 3.1))

@@ -10,13 +10,14 @@ import pytest
 from macula.core.lanes import Lane
 from macula.wire import encode
 from macula.wire.header import pack_header
-from macula.wire.messages import Call, Ping
+from macula.wire.messages import Call, Candidates, Ping
 
 from .attacker import Attacker, hello, identity, peer_info
 from .scene import REALM, Scene
 
 EVE, MALLORY = identity(1), identity(2)
 PING = encode(Ping(1))
+CANDIDATE = bytes([2, 0x10, 0, 9, 9, 9, 9])
 
 
 def payload(value: object, type_: int = Ping.TYPE) -> bytes:
@@ -29,6 +30,13 @@ def nested(depth: int) -> bytes:
     """A ping whose number is a list in a list in a list."""
     packed = b"\x81\xa7request" + b"\x91" * depth + b"\x00"
     return pack_header(Ping.TYPE, len(packed)) + packed
+
+
+def candidates(*told: bytes) -> bytes:
+    """A message with these candidates, sound but for them."""
+    words = {"mapping": "eim", "filtering": "apdf", "ports": "random", "fragile": False, "udp": True}
+    numbers = {"round": 1, "delta": 1, "last_port": 0, "held_ms": 0}
+    return payload({**words, **numbers, "receiver": bytes(8), "key": bytes(32), "candidates": told}, Candidates.TYPE)
 
 
 FRAMES: dict[str, tuple[bytes, str]] = {
@@ -53,6 +61,9 @@ FRAMES: dict[str, tuple[bytes, str]] = {
     "a number out of range": (payload({"request": 2**32}), "bad_message"),
     "a bool for a number": (payload({"request": True}), "bad_message"),
     "a realm this node does not serve": (encode(Call("org.other", bytes(16), "a", b"", 1)), "wrong_realm"),
+    "a hundred thousand candidates": (candidates(*[CANDIDATE] * 100_000), "bad_frame"),
+    "one candidate too many": (candidates(*[CANDIDATE] * 17), "bad_message"),
+    "a candidate that is none": (candidates(bytes(20)), "bad_message"),
     "a second hello": (encode(hello(peer_info(EVE, REALM))), "unexpected"),
 }
 

@@ -14,6 +14,7 @@ from macula.nat.punching.candidates import Tier
 
 PEER = NodeId(b"\x09" * 32)
 RELAY, OTHER_RELAY = Relayed(NodeId(b"\x01" * 32), PEER), Relayed(NodeId(b"\x02" * 32), PEER)
+TUNNEL = Address("203.0.113.1", 443).tunnel(443)
 ONE, TWO, THREE, LAN = (Address(f"203.0.113.{n}", 1) for n in (1, 2, 3, 4))
 
 
@@ -201,6 +202,18 @@ def test_the_newest_relay_that_is_left_is_the_fall_back() -> None:
     assert of.log.decisions[-1].reason == "the relay is gone"
     of.moved(RELAY)
     assert of.current == RELAY
+
+
+def test_a_tunnel_is_the_fall_back_where_there_is_no_relay() -> None:
+    of = Paths()
+    of.moved(TUNNEL)
+    assert of.found(ONE, Tier.IPV4, 0.02, 0.0) == [Use(ONE)]
+    assert of.log.decisions[-1].reason == "direct by IPv4 instead of a tunnel"
+    assert of.suspect(True, 1.0) == [Heartbeat(ONE), Use(TUNNEL)]
+    assert run(of, 1.0, 1.0, {}) == [Heartbeat(ONE), Gone(ONE, True)]
+    assert of.found(ONE, Tier.IPV4, 0.02, 5.0) == [Use(ONE)]
+    of.moved(RELAY)
+    assert of.suspect(True, 6.0)[-1] == Use(RELAY), "a relay may be reached by UDP"
 
 
 def test_a_dialed_path_is_asked_once_and_when_it_is_questioned() -> None:

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macula.nat import profile as words
-from macula.nat.profile import PRESETS, Filtering, Input, Mapping, Ports, Profile, ProfileError, Tcp, Udp, parse
+from macula.nat.profile import (
+    PRESETS,
+    Filtering,
+    Input,
+    Mapping,
+    Ports,
+    Profile,
+    ProfileError,
+    Tcp,
+    Udp,
+    familiar,
+    parse,
+)
 
 EIM, ADM, APDM = Mapping
 EIF, ADF, APDF = Filtering
@@ -63,6 +75,24 @@ def test_presets_are_what_they_are_called(name: str) -> None:
     assert profile.translates is (name != "none")
     assert profile.dependent is (mapping is APDM)
     assert PRESETS[name].found
+
+
+@pytest.mark.parametrize(
+    ("nat", "name"),
+    [
+        *((name, name) for name in TABLE if name not in ("corporate", "home")),
+        ("corporate", "symmetric"),
+        ("home", "port_restricted"),
+        ("restricted,ports=random", "restricted"),
+        ("port_restricted,ports=sequential", "port_restricted"),
+        ("cgnat,lifetime=30", "cgnat"),
+        ("symmetric,ports=block", ""),
+        ("mapping=adm", ""),
+        ("home,udp=blocked", ""),
+    ],
+)
+def test_the_familiar_name_is_that_of_the_preset_most_like_it(nat: str, name: str) -> None:
+    assert familiar(parse(nat)) == name
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -19,6 +19,12 @@ def test_behind_a_nat_nothing_is_told_before_the_outside_address_is_known() -> N
     assert describe(NatInfo(), (INSIDE,), reachable=False, measured=True) is None
 
 
+def test_where_udp_is_blocked_that_is_told_with_the_address_inside() -> None:
+    side = describe(NatInfo(NatType.BLOCKED), (INSIDE,), reachable=False, measured=True)
+    assert side is not None and not side.facts.udp
+    assert side.candidates == (Candidate(CandidateKind.INTERFACE, INSIDE),)
+
+
 def test_what_was_measured_is_told_with_the_address_inside_and_the_one_outside() -> None:
     info = NatInfo(
         NatType.SYMMETRIC,

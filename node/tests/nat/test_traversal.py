@@ -6,7 +6,7 @@ import pytest
 
 from macula.core.address import Address
 from macula.core.events import DatagramReceived, PeerSuspect
-from macula.core.requests import Draining, PeerDown, Redial
+from macula.core.requests import Draining, PeerDown, Punch, Redial
 from macula.core.route import Relayed
 from macula.nat.decisions import Verdict
 from macula.nat.punching.candidates import CandidateKind
@@ -127,6 +127,16 @@ def test_why_tells_both_sides_and_what_was_decided() -> None:
     assert duo.a.service.explain(duo.a.identity.node_id) is None
 
 
+def test_why_tells_that_a_peer_does_not_answer() -> None:
+    duo = connected("port_restricted", "symmetric")
+    duo.suspect()
+    explained = duo.a.service.explain(duo.b.identity.node_id)
+    assert explained is not None and explained.suspect
+    duo.a.handle(PeerSuspect(duo.b.identity.node_id, False))
+    explained = duo.a.service.explain(duo.b.identity.node_id)
+    assert explained is not None and not explained.suspect
+
+
 def test_nothing_is_done_for_dialed_peers_when_both_can_be_reached() -> None:
     duo = Duo(KINDS["none"], KINDS["none"])
     duo.b.service.reachable = True
@@ -186,6 +196,35 @@ def test_who_does_not_punch_is_left_alone() -> None:
     duo.run(10.0)
     assert duo.a.probes == duo.b.probes == 0
     assert duo.a.service.explain(duo.b.identity.node_id) is None
+
+
+@pytest.mark.parametrize("after", [1.0, 30.0])
+@pytest.mark.parametrize("leads", [True, False], ids=["the leader", "the follower"])
+def test_a_peer_stays_relayed_while_a_direct_path_is_not_wanted(leads: bool, after: float) -> None:
+    duo = Duo(KINDS["port_restricted"], KINDS["port_restricted"])
+    lower, higher = sorted((duo.a, duo.b), key=lambda node: node.identity.node_id)
+    one, other = (lower, higher) if leads else (higher, lower)
+    one.handle(Punch(other.identity.node_id, False))
+    duo.connect()
+    duo.run(after)
+    assert duo.a.probes == duo.b.probes == 0
+    explained = one.service.explain(other.identity.node_id)
+    assert explained is not None and explained.stage == "not wanted"
+    one.handle(Punch(other.identity.node_id, True))
+    duo.run(1.0 if leads or after < 10 else 12.0)
+    assert direct(duo.a, duo.b)
+
+
+def test_who_is_connected_already_is_not_spared_and_who_went_no_longer() -> None:
+    duo = connected("none", "none")
+    peer = duo.b.identity.node_id
+    duo.a.handle(Punch(peer, False))
+    assert not duo.a.service.spares(peer)
+    duo.a.handle(PeerDown(peer, codes.IDLE, "idle"))
+    duo.a.handle(Punch(peer, False))
+    assert duo.a.service.spares(peer)
+    duo.a.handle(PeerDown(peer, codes.IDLE, "idle"))
+    assert not duo.a.service.spares(peer)
 
 
 def test_a_relay_that_went_is_no_fall_back_and_a_new_connection_is() -> None:

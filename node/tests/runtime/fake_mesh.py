@@ -61,6 +61,7 @@ class FakeMesh:
         self.ready = True
         self.refusal: Exception | None = None
         self.hang = False
+        self.nat: NatInfo | None = None
         self.procedures: dict[str, Handler] = {}
         self.withdrawn = asyncio.Event()
         self.events: list[MeshEvent] = []
@@ -145,7 +146,7 @@ class FakeMesh:
         seen = Address("198.51.100.7", 9443)
         kind = (Mapping.ADDRESS_AND_PORT_DEPENDENT, Filtering.ADDRESS_AND_PORT_DEPENDENT, Ports.SEQUENTIAL)
         found = NatInfo(NatType.SYMMETRIC, seen, True, *kind, hairpin=False, delta=2, lifetime=(20.0, 30.0), at=5.0)
-        return nat_fields(replace(found, observers=(Address("172.21.0.10", 9443),)), 7.5)
+        return nat_fields(self.nat or replace(found, observers=(Address("172.21.0.10", 9443),)), 7.5)
 
     async def why(self, peer: str) -> dict[str, Any]:
         self.asked.append(("why", peer))
@@ -157,7 +158,9 @@ class FakeMesh:
         log.add(2.0, Verdict.FAILED, None, "both NATs take new ports")
         last = Ended(False, 1, 12, 0, "both NATs take new ports")
         told = Explanation(OTHER, Relayed(OWN, OTHER), (), "resting", side, side, last, log.decisions)
-        return {"name": "edge2", **why_fields(OTHER, told, 3.0)}
+        (entry,) = await self.peers()
+        relay = {"node_id": str(OWN), "short_id": OWN.short, "name": "gate[b]way"}
+        return why_fields({**entry, "name": "edge2", "path": "relayed", "relay": relay}, told, 3.0)
 
     async def report_call(
         self,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import pytest
 
 from macula.core.commands import Shutdown
 from macula.core.effects import SetPath, TransportEffect
@@ -95,6 +98,31 @@ def test_when_a_relay_dies_calls_in_flight_survive_and_another_one_is_found() ->
     mesh.world.run(90.0)
     for edge in (a, b):
         assert len(named(edge)) == 2 and dying.node_id not in named(edge)
+
+
+@pytest.mark.parametrize("held", [math.inf, 2.0], ids=["drops", "delays"])
+@pytest.mark.parametrize("connected", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("caller", ["hidden", "public"])
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_relay_that_grants_and_then_drops_or_delays_costs_no_call(
+    held: float, connected: bool, caller: str, bad: int
+) -> None:
+    mesh, (a, b) = hidden_mesh(37)
+    public = mesh.add(Mode.EDGE, "public")
+    mesh.join()
+    source = {"hidden": a, "public": public}[caller]
+    mesh.serve(b)
+    if connected:
+        mesh.call(source, 1)
+    mesh.world.network.hold_back((mesh.bootstrap, mesh.gateway)[bad].node_id, held)
+    took = []
+    for number in range(20):
+        began = mesh.world.clock.now
+        assert mesh.call(source, number)[0] == number + 1
+        took.append(mesh.world.clock.now - began)
+        mesh.world.run(0.1)
+    print(f"the first call took {took[0]:.2f} s, those after it {max(took[1:]):.2f} s at most")
+    assert max(took[5:]) < 0.5, "the other relay is used"
 
 
 def test_clients_leave_a_relay_that_stops_before_it_does() -> None:

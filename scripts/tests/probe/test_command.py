@@ -56,6 +56,15 @@ def test_a_host_without_nat_is_seen_as_it_is(server: str, capsys: pytest.Capture
     assert told["evidence"]["server"]["other address and port"] == f"{SECOND}:{PORTS[1]}"
 
 
+@pytest.mark.parametrize(("nat", "code"), [("none", 0), ("symmetric", 1)])
+def test_without_a_list_the_checks_that_can_be_made_are(
+    server: str, capsys: pytest.CaptureFixture[str], nat: str, code: int
+) -> None:
+    assert main(["classify", server, "--bind", INSIDE, "--nat", nat]) == code
+    told = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()}
+    assert told == {"udp": "allow", "translation": "no", "mapping": "eim", "ports": "preserve", "filtering": "eif"}
+
+
 def test_a_host_that_is_another_nat_is_told_with_exit_code_1(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["classify", server, "--bind", INSIDE, "--checks", "mapping,hairpin", "--nat", "symmetric"])
 

@@ -44,6 +44,8 @@ def nat(
         return print_json(info)
     from macula.cli import tables
 
+    if info["type"] == "blocked":
+        return tables.show_pairs({"type": "blocked: no UDP leaves this network", "note": info["note"]})
     shown = {
         "type": _type(info),
         "public address": _address(info),

@@ -127,10 +127,11 @@ class ExplainPeer:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How to reach a node that is not connected, before its own record is asked: at `endpoint`, then through the relay
-    at `relay`."""
+    at `relay`. Without `punch` a connection through a relay stays there, until this node wants the peer for more."""
 
     endpoint: Address | None = None
     relay: Address | None = None
+    punch: bool = True
 
 
 @dataclass(frozen=True, slots=True)

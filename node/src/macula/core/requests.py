@@ -27,7 +27,8 @@ class SendTo:
 
     With a token, a message that was never handed to the transport is answered by SendFailed; one that was is not
     answered at all (PeerDown tells of what may be lost). `routed` says that the message answers one that came in a
-    routed envelope, and goes back that way unless there is a connection.
+    routed envelope, and goes back that way unless there is a connection. `sought`: if no address is known the peer's
+    record is looked for, as it always is for calls and events.
     """
 
     peer: NodeId
@@ -35,6 +36,7 @@ class SendTo:
     message: Message
     token: int | None = None
     routed: bool = False
+    sought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,17 @@ class ReachVia:
     relays: tuple[RelayPlace, ...]
 
 
+# --- Requests to the NAT service
+
+
+@dataclass(frozen=True, slots=True)
+class Punch:
+    """Whether a direct path to this peer is wanted: not for the connection that is made next, or from now on again."""
+
+    peer: NodeId
+    wanted: bool
+
+
 # --- Requests to the envelope router
 
 
@@ -183,6 +196,7 @@ Request = (
     | PublishRecord
     | WithdrawRecord
     | ReachVia
+    | Punch
     | Route
     | Unsealed
 )

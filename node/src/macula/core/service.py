@@ -24,6 +24,7 @@ from macula.core.requests import (
     PeerFound,
     PeerUp,
     PublishRecord,
+    Punch,
     ReachVia,
     Received,
     RecordsFound,
@@ -60,12 +61,13 @@ ServiceEvent = (
     | PublishRecord
     | WithdrawRecord
     | ReachVia
+    | Punch
     | Route
 )
 """Each service is told what concerns it: its own messages, commands, deliveries and answers, and all PeerUp, PeerDown,
-PeerSuspect, PathMoved, SelfChanged and Draining. Only the NAT service gets DatagramReceived, SocketOpened and
-SocketFailed, only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only the envelope router gets
-Route, only the user of relays gets ReachVia."""
+PeerSuspect, PathMoved, SelfChanged and Draining. Only the NAT service gets DatagramReceived, SocketOpened,
+SocketFailed and Punch, only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only the envelope
+router gets Route, only the user of relays gets ReachVia."""
 
 Action = Effect | Request | Answer
 """What a service wants done: an effect for the world, a request to the rest of the node, or the answer to one."""

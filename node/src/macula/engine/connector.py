@@ -10,7 +10,7 @@ from macula.core.commands import Reach, RequestRaw, SendRaw
 from macula.core.effects import Completed
 from macula.core.lanes import Lane
 from macula.core.peer_record import RelayPlace
-from macula.core.requests import Hold, PeerDown, Received, Release, SendFailed, SendTo
+from macula.core.requests import Hold, PeerDown, Punch, Received, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
 from macula.engine.dialer import DISCONNECTED
@@ -88,9 +88,12 @@ class Connector:
         entry = self._open[id_] = _Open(command)
         self._timers.set(id_, now + command.timeout)
         if isinstance(command.target, NodeId):
+            spared: list[Action] = []
             if isinstance(command, SendRaw) and not peers.is_up(command.target):
                 entry.detours = _detours(command.reach)
-            return self._next(id_, entry, command.target, peers)
+                if not command.reach.punch and not peers.is_wanted(command.target):
+                    spared.append(Punch(command.target, False))
+            return [*spared, *self._next(id_, entry, command.target, peers)]
         dial, effect = peers.dial_address(command.target, None, command.timeout)
         self._by_dial[dial] = id_
         return [effect]
@@ -177,7 +180,7 @@ class Connector:
         entry.peer = peer
         token = next(self._tokens)
         self._by_token[token] = id_
-        return [*actions, SendTo(peer, _lane(message), message, token)]
+        return [*actions, SendTo(peer, _lane(message), message, token, sought=True)]
 
     def _finish(self, id_: int, result: Message | None = None, error: MeshError | None = None) -> list[Action]:
         entry = self._open.pop(id_)

@@ -190,7 +190,7 @@ class Dialer:
 
     def _search(self, attempt: _Attempt, now: float, reason: str) -> list[Outcome]:
         # A message of the DHT itself must not start another lookup: lookups of dead nodes would feed each other.
-        if attempt.searched or not any(isinstance(request.message, _ROUTABLE) for request in attempt.waiting):
+        if attempt.searched or not any(one.sought or isinstance(one.message, _ROUTABLE) for one in attempt.waiting):
             return self._give_up(attempt, now, reason)
         attempt.searched = True
         return [FindPeer(self._begin(attempt), attempt.peer)]

@@ -45,7 +45,7 @@ from macula.engine.self_record import SelfRecord
 from macula.engine.settings import EngineSettings
 from macula.engine.shutdown import ShutdownState
 from macula.errors import MeshError, NodeClosed, ProtocolError
-from macula.identity import Identity
+from macula.identity import Identity, NodeId
 from macula.nat.detection.service import Nat
 from macula.nat.reaching import Reaching
 from macula.nat.traversal import Traversal
@@ -248,8 +248,13 @@ class Engine:
                 self._work.extend(self._peers.send(item, self._now))
             case req.Received():
                 self._received(item)
-            case req.Hold() | req.Release():
+            case req.Hold(peer):
                 self._peers.hold(item, self._now)
+                self._want(peer)
+            case req.Release():
+                self._peers.hold(item, self._now)
+            case req.Punch():
+                self._tell(_NAT, item)
             case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored() | req.RelaysReady():
                 self._answer(item)
             case req.FindRecords() | req.FindPeer() | req.PublishRecord() | req.WithdrawRecord():
@@ -278,6 +283,11 @@ class Engine:
                 self._work.extend(self._bootstrapper.notice(item, self._now))
             case _:
                 self._effects.append(item)
+
+    def _want(self, peer: NodeId | Address) -> None:
+        """This node has something for a peer that is worth a direct path."""
+        if isinstance(peer, NodeId) and self._nat.spares(peer):
+            self._tell(_NAT, req.Punch(peer, True))
 
     def _tell(self, index: int, event: ServiceEvent) -> None:
         service = self._services.get(index)
@@ -352,6 +362,8 @@ class Engine:
                 case cmd.Status():
                     self._effects.append(Completed(id_, self._status()))
                 case cmd.SendRaw() | cmd.RequestRaw():
+                    if isinstance(command, cmd.RequestRaw) or command.reach.punch:
+                        self._want(command.target)
                     self._work.extend(self._connector.start(id_, command, self._peers, self._now))
                 case cmd.Shutdown(drain):
                     if self._shutdown.request(id_, self._now + drain):

@@ -288,6 +288,10 @@ class PeerTable:
         known = self._peers.get(peer)
         return known is not None and known.state is _State.UP
 
+    def is_wanted(self, peer: NodeId) -> bool:
+        """Whether something counts on a connection to the peer, be there one or not."""
+        return self._pool.is_held(peer)
+
     def is_clear(self, peer: NodeId, lane: Lane) -> bool:
         """Whether nothing waits to be sent to the peer on this lane."""
         known = self._peers.get(peer)
@@ -363,12 +367,15 @@ class PeerTable:
         return _failed(request, codes.BUSY, "too many messages wait for this peer")
 
     def _joined_dial(self, event: PeerConnected, peer: _Peer) -> list[Outcome]:
+        # One that seemed dead and was dialed anew answers again: that attempt is over.
+        waiting = self._dialer.connected(event.peer) if peer.state is _State.UP else []
+        outcomes = [outcome for request in waiting for outcome in self._transmit(peer, request)]
         if event.dial is None or event.dial not in self._address_dials:
-            return []
+            return outcomes
         if peer.state is _State.UP:
-            return [self._address_up(event.dial, event.peer)]
+            return [*outcomes, self._address_up(event.dial, event.peer)]
         peer.dials.append(event.dial)
-        return []
+        return outcomes
 
     def _failed_dial(self, dial: int | None) -> list[Outcome]:
         if dial is None or dial not in self._address_dials:

@@ -75,6 +75,10 @@ class ConnectionPool:
             self._entries[peer].holds = max(left, 0)
             self.touch(peer, now)
 
+    def is_held(self, peer: NodeId) -> bool:
+        """Whether a connection to the peer is in use, or would be."""
+        return peer in self._holds
+
     def pop_idle(self, now: float) -> list[NodeId]:
         """The connections to close because nobody used them; they count as used now, so each is named once."""
         idle = []

@@ -26,7 +26,7 @@ class PathView:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Of one peer. `stage` is what the puncher waits for, in a word; `mine` and `theirs` are what both sides told of
-    themselves; `last` is how the newest attempt ended."""
+    themselves; `last` is how the newest attempt ended; `suspect` says that the peer does not answer."""
 
     peer: NodeId
     route: Route | None
@@ -36,3 +36,4 @@ class Explanation:
     theirs: Side | None
     last: Ended | None
     decisions: tuple[Decision, ...]
+    suspect: bool = False

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from macula.core.address import Address
 from macula.nat.facts import Facts
-from macula.nat.profile import PRESETS, Filtering, Input, Mapping, Ports, Profile, Udp
+from macula.nat.profile import Filtering, Input, Mapping, Ports, Profile, Udp, familiar
 
 
 class NatType(StrEnum):
@@ -89,12 +89,6 @@ class NatInfo:
 
     @property
     def name(self) -> str:
-        """The preset of nat.profile with the same mapping, filtering and ports; empty if there is none."""
+        """The familiar name of nat.profile; empty if there is none."""
         profile = self.profile
-        if profile is None:
-            return ""
-        return next((name for name, preset in PRESETS.items() if _kind(preset.profile) == _kind(profile)), "")
-
-
-def _kind(profile: Profile) -> tuple[object, ...]:
-    return profile.translates, profile.mapping, profile.filtering, profile.ports, profile.udp
+        return "" if profile is None else familiar(profile)

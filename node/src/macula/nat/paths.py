@@ -98,6 +98,8 @@ class Paths:
     """By which route everything goes."""
     _paths: dict[Address, Path] = field(default_factory=dict)
     _relayed: list[Relayed] = field(default_factory=list)
+    _tunnel: Address | None = None
+    """the one that the connection went by last, if any"""
 
     @property
     def direct(self) -> tuple[Path, ...]:
@@ -122,6 +124,8 @@ class Paths:
         was chosen while that was said."""
         if isinstance(route, Relayed):
             self._relayed = [route, *(one for one in self._relayed if one != route)][:MAX_RELAYED]
+        elif route.tunnelled:
+            self._tunnel = route
         if self.current not in self._paths or isinstance(route, Address):
             self.current = route
 
@@ -218,8 +222,8 @@ class Paths:
 
     def _choose(self, now: float) -> list[PathAction]:
         """Move to the best route, if it is enough better than the one in use."""
-        best: Route | None = self._relayed[0] if self._relayed else None
-        direct = [path for path in self.direct if not (path.silent and self._relayed)]
+        best: Route | None = self._relayed[0] if self._relayed else self._tunnel
+        direct = [path for path in self.direct if not (path.silent and best is not None)]
         if direct:
             best = direct[0].address
         if best is None or best == self.current:
@@ -233,7 +237,7 @@ class Paths:
                 return []
             reason = _gain(used, direct[0])
         elif direct:
-            reason = f"{_named(direct[0].tier)} instead of {'a relay' if self.current else 'nothing'}"
+            reason = f"{_named(direct[0].tier)} instead of {_kind(self.current)}"
         else:
             reason = "the direct path is silent" if self._paths else "no direct path is left"
         self.current = best
@@ -249,6 +253,10 @@ class Paths:
 
 def _named(tier: Tier) -> str:
     return {Tier.LAN: "same network", Tier.IPV6: "direct by IPv6", Tier.IPV4: "direct by IPv4"}.get(tier, "relayed")
+
+
+def _kind(route: Route | None) -> str:
+    return "nothing" if route is None else "a relay" if isinstance(route, Relayed) else "a tunnel"
 
 
 def _gain(used: Path, best: Path) -> str:

@@ -185,6 +185,19 @@ PRESETS: MappingType[str, Preset] = MappingProxyType(
     }
 )
 
+
+def familiar(nat: Profile) -> str:
+    """The preset that maps, filters and gives out ports as this NAT does, or but for ports where these do not depend on
+    the destination; empty if there is none."""
+    alike = {name: one.profile for name, one in PRESETS.items() if _kind(one.profile) == _kind(nat)}
+    same = [name for name, profile in alike.items() if profile.ports is nat.ports]
+    return next(iter(same or ([] if nat.dependent else alike)), "")
+
+
+def _kind(nat: Profile) -> tuple[object, ...]:
+    return nat.translates, nat.udp, nat.mapping, nat.filtering
+
+
 _KINDS: MappingType[str, type[StrEnum]] = MappingProxyType(
     {"mapping": Mapping, "filtering": Filtering, "ports": Ports, "udp": Udp, "tcp": Tcp, "input": Input}
 )

@@ -8,9 +8,10 @@ from macula.core.effects import Completed
 from macula.core.events import CommandGiven
 from macula.core.requests import SelfChanged
 from macula.core.service import Action, ServiceEvent
+from macula.identity import NodeId
 from macula.nat.detection.service import Nat
 from macula.nat.facts import Facts
-from macula.nat.info import NatInfo
+from macula.nat.info import NatInfo, NatType
 from macula.nat.profile import Filtering, Mapping
 from macula.nat.punching.candidates import Candidate, CandidateKind
 from macula.nat.punching.offer import Side
@@ -34,6 +35,10 @@ class Reaching:
     def info(self) -> NatInfo:
         """What is known of the NAT."""
         return self._nat.info
+
+    def spares(self, peer: NodeId) -> bool:
+        """Whether no direct path to this peer is looked for because none is wanted."""
+        return self._traversal is not None and self._traversal.spares(peer)
 
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         """See core.service."""
@@ -69,6 +74,8 @@ class Reaching:
 def describe(info: NatInfo, addresses: tuple[Address, ...], *, reachable: bool, measured: bool) -> Side | None:
     """What peers are told of this node, which listens at `addresses`; None while too little is known. `measured`: more
     will not be known soon."""
+    if info.type is NatType.BLOCKED and not reachable:
+        return Side(info.facts, tuple(Candidate(CandidateKind.INTERFACE, address) for address in addresses))
     if not reachable and info.public is None:
         return None
     # A probe that leaves through a port which nobody could guess keeps that port for its target: none must leave before

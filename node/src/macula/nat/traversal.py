@@ -11,11 +11,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
 from macula.core.address import Address
 from macula.core.effects import SendDatagram, SetPath, Trace
 from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
 from macula.core.lanes import Lane
-from macula.core.requests import Draining, PeerDown, PeerUp, Received, Redial, SendTo
+from macula.core.requests import Draining, PeerDown, PeerUp, Punch, Received, Redial, SendTo
 from macula.core.route import PathKind, Route, kind_of
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
@@ -36,6 +38,11 @@ from macula.wire.messages import Candidates, Sync
 PUNCH_CAPABILITY = "punch"
 """In a hello: this node exchanges candidates and answers probes."""
 
+_SPARED = 1024
+"""Peers that are remembered as not to be punched."""
+_EARLY = 10.0
+"""Seconds for which the peer waits for an answer to its candidates."""
+
 
 @dataclass(slots=True)
 class _Peer:
@@ -47,7 +54,10 @@ class _Peer:
     started: bool = False
     began_at: float | None = None
     """when the first probes of the attempt that is under way went out, if there was no direct path then"""
+    suspect: bool = False
     last: do.Ended | None = None
+    early: tuple[float, Candidates] | None = None
+    """what it told while no direct path was wanted, and when"""
 
 
 @dataclass(slots=True)
@@ -65,6 +75,7 @@ class Traversal:
     _receivers: dict[bytes, NodeId] = field(default_factory=dict)
     _timers: Timers[NodeId] = field(default_factory=lambda: Timers[NodeId]())
     _quota: Quota = field(default_factory=Quota)
+    _spared: LRUCache[NodeId, bool] = field(default_factory=lambda: LRUCache(_SPARED))
     _side: Side | None = None
     _observed: Address | None = None
     _look: bool = False
@@ -80,12 +91,16 @@ class Traversal:
         out: list[Action] = []
         for node, peer in list(self._peers.items()):
             if not peer.started:
-                out += self._start(node, peer, now)
+                out += [] if node in self._spared else self._start(node, peer, now)
                 continue
             if moved:
                 out += self._carry(node, peer, peer.paths.network_changed(now), now)
             out += self._punch(node, peer, peer.puncher.offer(self._told, now, looked=looked), now)
         return out
+
+    def spares(self, node: NodeId) -> bool:
+        """Whether a peer is not punched because nobody wants that."""
+        return node in self._spared
 
     def take_look(self) -> bool:
         """Whether the last outside port must be looked at anew; asked once, it is no longer said."""
@@ -101,7 +116,10 @@ class Traversal:
                 return self._datagram(source, data, now)
             case PeerUp():
                 return self._up(event, now)
+            case Punch(node, wanted):
+                return self._want(node, now) if wanted else self._spare(node)
             case PeerDown(peer=node):
+                self._spared.pop(node, None)
                 self._down(node)
                 for peer in self._peers.values():
                     peer.paths.relay_gone(node, now)
@@ -114,6 +132,7 @@ class Traversal:
                 self._peers[node].paths.moved(route)
             case PeerSuspect(peer=node, suspect=suspect) if node in self._peers:
                 peer = self._peers[node]
+                peer.suspect = suspect
                 return self._carry(node, peer, peer.paths.suspect(suspect, now), now)
             case _:
                 pass
@@ -133,11 +152,12 @@ class Traversal:
             node,
             peer.paths.current,
             tuple(views),
-            peer.puncher.stage.name.lower(),
+            "not wanted" if node in self._spared else peer.puncher.stage.name.lower(),
             self._side,
             peer.puncher.theirs,
             peer.last,
             peer.paths.log.decisions,
+            peer.suspect,
         )
 
     @property
@@ -159,7 +179,23 @@ class Traversal:
         self._receivers[puncher.receiver] = up.peer
         if up.route is not None:
             peer.paths.moved(up.route)
-        return self._start(up.peer, peer, now) if self._side is not None else []
+        waits = self._side is None or up.peer in self._spared
+        return [] if waits else self._start(up.peer, peer, now)
+
+    def _spare(self, node: NodeId) -> list[Action]:
+        if node not in self._peers:
+            self._spared[node] = True
+        return []
+
+    def _want(self, node: NodeId, now: float) -> list[Action]:
+        self._spared.pop(node, None)
+        peer = self._peers.get(node)
+        if peer is None or peer.started or self._side is None:
+            return []
+        out = self._start(node, peer, now)
+        if peer.early is not None and now - peer.early[0] < _EARLY:
+            out += self._message(node, peer, peer.early[1], now)
+        return out
 
     def _start(self, node: NodeId, peer: _Peer, now: float) -> list[Action]:
         peer.started = True
@@ -168,6 +204,9 @@ class Traversal:
         return self._punch(node, peer, begun, now)
 
     def _message(self, node: NodeId, peer: _Peer, message: Candidates | Sync, now: float) -> list[Action]:
+        if node in self._spared:
+            peer.early = (now, message) if isinstance(message, Candidates) else peer.early
+            return []
         before = peer.puncher.theirs
         out = self._punch(node, peer, peer.puncher.message(message, now), now)
         after = peer.puncher.theirs

@@ -55,13 +55,14 @@ class PeerConnector:
     ) -> None:
         """As send_message to a node (NodeId or its text), which may be behind a NAT: directly if it can be, else by a
         relay. For a node that is not connected `endpoint` is tried first, then the relay at `relay_endpoint` (both
-        `host:port`), each for a third of `timeout`, then what its peer record says. `skip_hole_punch` is the
-        seed's and changes nothing: no message waits for a hole to be punched.
+        `host:port`), each for a third of `timeout`, then what its peer record says. No message waits for a hole to be
+        punched; with `skip_hole_punch` none is for the connection that this message makes: it stays with its relay
+        until this node has a call, an event or a message without this option for that peer.
         """
         if not isinstance(chosen := _target(target), NodeId):
             raise ArgumentError("target", f"must be a node id, is {target!r}; send_message takes addresses")
-        ways = [Address.parse_endpoint(text) if text else None for text in (endpoint, relay_endpoint)]
-        reach = Reach(*ways)
+        at, via = [Address.parse_endpoint(text) if text else None for text in (endpoint, relay_endpoint)]
+        reach = Reach(at, via, punch=not skip_hole_punch)
         await self._attempt(SendRaw(chosen, _message(type, message), check_timeout(timeout), reach), retry)
 
     async def send_message_and_wait(

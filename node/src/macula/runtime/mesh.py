@@ -278,7 +278,8 @@ class Mesh:
         status: NodeStatus = await self._driver.ask(cmd.Status())
         found = find_peer(status.peers, peer)
         explained: Explanation | None = await self._driver.ask(cmd.ExplainPeer(found.node_id))
-        return {"name": found.name, **why_fields(found.node_id, explained, time.monotonic())}
+        (entry,) = [one for one in self._reporter.status(status)["peers"] if one["node_id"] == str(found.node_id)]
+        return why_fields(entry, explained, time.monotonic())
 
     async def _unsubscribe(self, id_: int) -> None:
         self._handlers.subscriptions.pop(id_, None)

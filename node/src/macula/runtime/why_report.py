@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from macula.core.address import Address
 from macula.core.results import PeerStatus
-from macula.core.route import Relayed, Route
 from macula.errors import ArgumentError
 from macula.identity import NodeId
-from macula.nat.decisions import Decision
+from macula.nat.decisions import Decision, Verdict
 from macula.nat.explanation import Explanation
-from macula.nat.facts import Facts
 from macula.nat.prediction import predict
-from macula.nat.profile import PRESETS, Profile
+from macula.nat.profile import Profile, familiar
+from macula.nat.punching.candidates import CandidateKind, outside_hosts
 from macula.nat.punching.offer import Side
+from macula.nat.punching.plan import plan
 from macula.nat.remedy import remedies
 
 
@@ -23,22 +24,36 @@ def find_peer(peers: Sequence[PeerStatus], called: str) -> PeerStatus:
     found = [peer for peer in peers if called and (peer.name == called or str(peer.node_id).startswith(called))]
     if len(found) != 1:
         who = ", ".join(f"{peer.name} ({peer.node_id.short})" for peer in found or peers) or "nobody"
-        raise ArgumentError("peer", f"{called!r} is {'several' if found else 'none'} of the connected peers: {who}")
+        if found:
+            raise ArgumentError("peer", f"{called!r} is several of the connected peers, give more of an id: {who}")
+        hint = "a call or an event for a node connects to it, and `macula dht lookup ID --kind peer` says where it is"
+        raise ArgumentError("peer", f"{called!r} is none of the connected peers: {who}; {hint}")
     return found[0]
 
 
-def why_fields(peer: NodeId, told: Explanation | None, now: float) -> dict[str, Any]:
-    """The contents of `macula why --json`; `now` in the monotonic seconds of the decisions."""
-    told = told or Explanation(peer, None, (), "no direct path is looked for", None, None, None, ())
+def why_fields(peer: Mapping[str, Any], told: Explanation | None, now: float) -> dict[str, Any]:
+    """The contents of `macula why --json`. `peer` is its entry in `macula peers --json`, `now` in the monotonic seconds
+    of the decisions."""
+    told = told or Explanation(NodeId.parse(peer["node_id"]), None, (), _unsought(peer), None, None, None, ())
     mine, theirs = _profile(told.mine), _profile(told.theirs)
     both = (mine, theirs) if mine is not None and theirs is not None else None
     prediction = predict(*both) if both else None
     last = told.last
+    relay = peer["relay"]
     return {
-        "peer": str(told.peer),
-        **_route_fields(told.route),
+        "name": peer["name"],
+        "peer": peer["node_id"],
+        "path": peer["path"] or "none",
+        "relay": relay["node_id"] if relay else None,
+        "relay_name": relay["name"] if relay else None,
+        **{field: peer[field] or None for field in ("address", "carrier")},
+        **{field: peer[field] for field in ("rtt_ms", "since_s")},
+        "suspect": told.suspect,
         "stage": told.stage,
-        "nats": {"mine": _side_fields(told.mine), "theirs": _side_fields(told.theirs)},
+        "nats": {
+            "mine": _side_fields(told.mine, {}),
+            "theirs": _side_fields(told.theirs, _answers(told)),
+        },
         "allowed": None if prediction is None else {"meeting": prediction.meeting, "reason": prediction.reason},
         "remedies": list(remedies(*both)) if both else [],
         "paths": [
@@ -67,42 +82,53 @@ def _profile(side: Side | None) -> Profile | None:
     return None if side is None else side.facts.profile
 
 
-def _route_fields(route: Route | None) -> dict[str, Any]:
-    if isinstance(route, Relayed):
-        return {"path": "relayed", "relay": str(route.relay), "address": None}
-    return {"path": "direct" if route else "none", "relay": None, "address": None if route is None else str(route)}
+def _unsought(peer: Mapping[str, Any]) -> str:
+    if peer["path"] == "direct":
+        return "no other path is looked for: this one is direct, and was there from the beginning"
+    return "no direct path is looked for: one of the two does not punch, as where its path_policy is relay-only"
 
 
-def _side_fields(side: Side | None) -> dict[str, Any] | None:
+def _answers(told: Explanation) -> dict[Address, str]:
+    """What came of probing the addresses that the peer told: nothing is said of those that were not probed."""
+    found = {one.route: "answered" for one in told.decisions if one.verdict is Verdict.FOUND}
+    answers = {address: answer for address, answer in found.items() if isinstance(address, Address)}
+    answers |= {path.address: f"answers in {path.rtt * 1000:.1f} ms" for path in told.paths}
+    if told.last is not None and not told.last.direct and told.theirs is not None:
+        silent = [one.address for one in told.theirs.candidates if one.address not in answers]
+        tried = {target.address for target in plan(told.mine, told.theirs)} if told.mine else set()
+        answers |= {address: "no answer" if address in tried else "not tried" for address in silent}
+    return answers
+
+
+def _side_fields(side: Side | None, answers: Mapping[Address, str]) -> dict[str, Any] | None:
     if side is None:
         return None
     facts = side.facts
     return {
-        "name": _familiar(facts),
+        "name": _name(side),
         "mapping": facts.mapping,
         "filtering": facts.filtering,
         "ports": facts.ports,
         "udp": facts.udp,
-        "candidates": [{"kind": one.kind.name.lower(), "address": str(one.address)} for one in side.candidates],
+        "candidates": [
+            {"kind": one.kind.name.lower(), "address": str(one.address), "answer": answers.get(one.address)}
+            for one in side.candidates
+        ],
     }
 
 
-def _familiar(facts: Facts) -> str:
+def _name(side: Side) -> str:
     """The familiar name of a NAT, else its parts."""
-    profile = facts.profile
+    profile = side.facts.profile
     if profile is None:
         return "unknown"
-    if not facts.udp:
+    if not side.facts.udp:
         return "no UDP"
-    parts = (profile.mapping, profile.filtering)
-    named = (
-        name
-        for name, preset in PRESETS.items()
-        if preset.profile.translates
-        and (preset.profile.mapping, preset.profile.filtering) == parts
-        and (not profile.dependent or preset.profile.ports is profile.ports)
-    )
-    return next(named, f"{profile.mapping}, {profile.filtering}")
+    inside = {one.address.host for one in side.candidates if one.kind is CandidateKind.INTERFACE}
+    # An address of its own that is an outside one, too, is told once, as that.
+    if side.facts.open and outside_hosts(side.candidates) and not inside - outside_hosts(side.candidates):
+        return "none"
+    return familiar(profile) or f"{profile.mapping}, {profile.filtering}"
 
 
 def _decision_fields(decision: Decision, now: float) -> dict[str, Any]:

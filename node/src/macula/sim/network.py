@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Network:
         self._sockets: dict[Address, tuple[NodeId, int]] = {}
         self._ports = count()
         self._generation = 0
+        self._held: dict[NodeId, float] = {}
         self.messages = 0
 
     def attach(self, node: NodeId, address: Address, deliver: Deliver) -> None:
@@ -118,6 +120,10 @@ class Network:
     def heal(self) -> None:
         """Everybody reaches everybody again."""
         self.partition()
+
+    def hold_back(self, relay: NodeId, seconds: float) -> None:
+        """What this relay forwards takes so much longer from now on, infinity: is lost. All else of it goes on."""
+        self._held[relay] = seconds
 
     def execute(self, source: NodeId, effect: TransportEffect) -> None:
         """Carry out an effect of one host."""
@@ -153,10 +159,12 @@ class Network:
 
     def _dial(self, source: NodeId, dial: Dial) -> None:
         target = next((self._by_address[a] for a in dial.addresses if a in self._by_address), None)
-        relay = next((relay for relay in dial.relays if self._relays(relay, source, dial.expected)), None)
+        usable = [relay for relay in dial.relays if self._relays(relay, source, dial.expected)]
+        relay = min(usable, key=lambda one: self._held.get(one, 0.0), default=None)
         if relay is not None and dial.expected is not None:
             host, expected = self._hosts[source], dial.expected
-            self._clock.at(self._clock.now + 4 * self._delay(), lambda: self._established(host, expected, dial, relay))
+            takes = 4 * self._delay() + 2 * self._held.get(relay, 0.0)
+            self._clock.at(self._clock.now + takes, lambda: self._established(host, expected, dial, relay))
             return
         if target is None or not self._joined(source, target):
             self._tell(source, DialFailed(dial.dial, UNREACHABLE, f"no answer in {dial.timeout:g} s"), dial.timeout)
@@ -177,6 +185,8 @@ class Network:
     def _relays(self, relay: NodeId, source: NodeId, target: NodeId | None) -> bool:
         host = self._hosts.get(relay)
         if host is None or target not in self._hosts or target is None or not {source, target} <= host.clients:
+            return False
+        if self._held.get(relay) == math.inf:
             return False
         return self._joined(source, relay) and self._joined(relay, target)
 
@@ -214,7 +224,13 @@ class Network:
         if generation is None:
             return
         self.messages += 1
-        arrival = max(self._clock.now + self._delay(), self._arrivals.get((source, peer, lane), 0.0))
+        route = self._routes[source, peer]
+        held = self._held.get(route.relay, 0.0) if isinstance(route, Relayed) else 0.0
+        held = held if held < math.inf else 0.0
+        if held > self._settings.suspect_time:
+            self._tell(source, PeerSuspect(peer, True), self._settings.suspect_time)
+            self._tell(source, PeerSuspect(peer, False), held)
+        arrival = max(self._clock.now + self._delay() + held, self._arrivals.get((source, peer, lane), 0.0))
         self._arrivals[source, peer, lane] = arrival
 
         def arrive() -> None:

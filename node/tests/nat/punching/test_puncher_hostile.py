@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import pytest
+
 from macula.core.address import Address
 from macula.identity import NodeId
 from macula.nat.facts import Facts
@@ -12,6 +14,7 @@ from macula.nat.profile import Mapping, Ports
 from macula.nat.punching.actions import Action, Ended, SendProbe, Tell
 from macula.nat.punching.candidates import Candidate, CandidateKind
 from macula.nat.punching.offer import Side, new_terms, write_offer
+from macula.nat.punching.probe import SIZE
 from macula.nat.punching.puncher import Puncher, Stage
 from macula.nat.punching.quota import Quota
 from macula.wire.messages import Candidates, Sync
@@ -27,6 +30,8 @@ AIMED = Side(
 
 class Aimer:
     """A follower that names the victim as often as it may, and never sends a probe."""
+
+    aimed = AIMED
 
     def __init__(self, number: int, quota: Quota) -> None:
         self.peer = NodeId(bytes([6, number]) + bytes(30))
@@ -47,7 +52,7 @@ class Aimer:
         self.do(self.puncher.tick(now))
         answers = self.puncher.stage is Stage.OFFERED
         number = self.offered[-1] if answers else 0
-        self.do(self.puncher.message(write_offer(AIMED, self.terms, number, 0.0), now))
+        self.do(self.puncher.message(write_offer(self.aimed, self.terms, number, 0.0), now))
 
 
 def test_many_peers_that_name_one_victim_share_one_bound() -> None:
@@ -60,6 +65,36 @@ def test_many_peers_that_name_one_victim_share_one_bound() -> None:
     assert total > 64
     assert total <= 64 + 300 + 1
     assert {target.host for aimer in aimers for target in aimer.hit} == {VICTIM}
+
+
+class Spreader(Aimer):
+    """One that names other addresses of the victim's network each time."""
+
+    def turn(self, now: float) -> None:
+        hosts = (f"9.9.9.{(int(now * 64) + number) % 254 + 1}" for number in range(16))
+        named = tuple(Candidate(CandidateKind.REFLEXIVE, Address(host, 4000)) for host in hosts)
+        self.aimed = Side(AIMED.facts, named)
+        super().turn(now)
+
+
+def test_many_peers_that_name_all_addresses_of_a_network_share_one_bound() -> None:
+    quota = Quota()
+    spreaders = [Spreader(number, quota) for number in range(8)]
+    for turn in range(1200):
+        for spreader in spreaders:
+            spreader.turn(turn * 0.25)
+    total = sum(sum(spreader.hit.values()) for spreader in spreaders)
+    assert 256 < total <= 256 + 4 * 300 + 1
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(10, 64 + 10), (300, 64 + 300)])
+def test_what_one_peer_brings_upon_a_stranger_is_small(seconds: int, most: int) -> None:
+    aimer = Aimer(1, Quota())
+    for turn in range(seconds * 4):
+        aimer.turn(turn * 0.25)
+    probes = sum(aimer.hit.values())
+    print(f"in {seconds} s a stranger gets {probes} probes, {probes * SIZE} bytes, for {len(aimer.offered)} messages")
+    assert 0 < probes <= most
 
 
 def test_a_peer_cannot_make_rounds_without_end() -> None:

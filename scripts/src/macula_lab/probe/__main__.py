@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from macula_lab.errors import LabError
-from macula_lab.probe.checks import FAST, Check
+from macula_lab.probe.checks import Check, fast
 
 PORTS = (3478, 3479)
 
@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     classify.add_argument("--neighbour", metavar="ADDRESS", help="a second host inside, for hairpin and contention")
     classify.add_argument("--outsider", action="store_true", help="the server has an outsider")
-    classify.add_argument("--fast", action="store_const", dest="checks", const=FAST, help="the default")
-    classify.add_argument("--checks", type=_checks, default=FAST, metavar="NAME,...", help=", ".join(Check))
+    named = f"{', '.join(Check)}; default: what takes a moment and can be made"
+    classify.add_argument("--checks", type=_checks, metavar="NAME,...", help=named)
     classify.add_argument("--sockets", type=int, default=8, help="how many ask for their mapping; default 8")
     classify.add_argument("--nat", metavar="SPEC", help="what it is called: compare, and exit with 1 if it is not so")
     classify.add_argument("--json", action="store_true")
@@ -113,7 +113,8 @@ def _classify(options: argparse.Namespace) -> int:
     _settle(options, filter(None, (options.bind, options.neighbour)))
     inside = options.bind or inside_address(server)
     vantage = Vantage(server, inside, options.neighbour, options.outsider)
-    found = classify(vantage, options.checks, nat, options.sockets)
+    checks = options.checks or fast(neighbour=options.neighbour is not None, outsider=options.outsider)
+    found = classify(vantage, checks, nat, options.sockets)
     if options.json:
         print(json.dumps(found.plain()))
     else:

@@ -38,3 +38,11 @@ class Check(StrEnum):
 
 FAST = frozenset(Check) - {Check.IDLE, Check.CROWD, Check.SESSIONS}
 """What takes a moment, and can be done together."""
+
+_BESIDE = frozenset({Check.HAIRPIN, Check.NEIGHBOURS, Check.CHECKSUM})
+_OPPOSITE = frozenset({Check.TCP, Check.INTRUSION, Check.UNSOLICITED, Check.EARLY, Check.ICMP, Check.LEAK})
+
+
+def fast(*, neighbour: bool, outsider: bool) -> frozenset[Check]:
+    """Those of FAST that can be made with or without a second host inside, and with or without an outsider."""
+    return FAST - (frozenset() if neighbour else _BESIDE) - (frozenset() if outsider else _OPPOSITE)

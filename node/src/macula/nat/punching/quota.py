@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from cachetools import LRUCache
 
+from macula.core.network_limiter import PrefixLimiter
 from macula.core.token_bucket import TokenBucket
 
 _HOSTS = 1024
 _PER_SECOND, _AT_ONCE = 1.0, 64.0
 """One round to one address is at most 40 guessed ports, tried five times, and nine tries of the told one."""
+_NETWORK_PER_SECOND, _NETWORK_AT_ONCE = 4.0, 256
+"""The same for all addresses of one network, which may have one link."""
+_ALL_PER_SECOND, _ALL_AT_ONCE = 256.0, 4096.0
+"""The same for all addresses: 15 kB a second, whatever a thousand peers make up."""
 
 
 class Quota:
-    """Probes to silent addresses: bounded for each of them, over all peers of this node together."""
+    """Probes to silent addresses: bounded for each of them, each network and in all, over all peers of this node."""
 
     def __init__(self) -> None:
         self._hosts: LRUCache[str, TokenBucket] = LRUCache(_HOSTS)
+        self._networks = PrefixLimiter(_NETWORK_PER_SECOND, _NETWORK_AT_ONCE)
+        self._all = TokenBucket(_ALL_PER_SECOND, _ALL_AT_ONCE, 0.0)
 
     def take(self, host: str, now: float) -> bool:
         """Whether another probe may go to `host`; if so it is counted."""
         bucket = self._hosts.get(host)
         if bucket is None:
             bucket = self._hosts[host] = TokenBucket(_PER_SECOND, _AT_ONCE, now)
-        return bucket.take(1, now)
+        # The narrowest first, so that what one address does not get is not held against the others.
+        return bucket.take(1, now) and self._networks.take(host, now) and self._all.take(1, now)

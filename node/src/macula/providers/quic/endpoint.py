@@ -69,7 +69,7 @@ class Endpoint:
         )
         self._admission = Admission(self._settings, rng)
         self._connections = Connections(self._settings, rng)
-        self._relays = RelayPort()
+        self._relays = RelayPort(rng)
         self._datagrams: list[tuple[bytes, Route]] = []
         self._events: deque[Event] = deque()
         report = self._events.append

@@ -27,7 +27,7 @@ QUIC = b"\x40 a packet"
 
 def forwarder(rate: int = 1 << 20) -> Forwarder:
     """A relay of A and B; C has no session."""
-    relay = Forwarder()
+    relay = Forwarder(random.Random(1))
     for node in (A, B):
         relay.serve(node, SESSIONS[node], KEYS[node], rate, PLACES[node], 0.0)
     return relay
@@ -135,7 +135,7 @@ def test_a_new_session_ends_the_one_before() -> None:
 
 
 def test_a_relay_cannot_take_over_sessions_that_this_node_has_or_granted() -> None:
-    port = RelayPort()
+    port = RelayPort(random.Random(1))
     port.execute(ServeClient(A, SESSIONS[A], KEYS[A], 1 << 20), PLACES[A], 0.0)
     port.execute(ServeClient(B, SESSIONS[B], KEYS[B], 1 << 20), PLACES[B], 0.0)
     port.execute(UseRelay(C, SESSIONS[A], KEYS[C]), PLACES[C], 0.0)
@@ -151,7 +151,7 @@ def test_a_relay_cannot_take_over_sessions_that_this_node_has_or_granted() -> No
 
 
 def test_who_is_connected_through_a_relay_gets_no_session_and_is_no_relay() -> None:
-    port = RelayPort()
+    port = RelayPort(random.Random(1))
     port.execute(ServeClient(A, SESSIONS[A], KEYS[A], 1), Relayed(C, A), 0.0)
     port.execute(ServeClient(A, SESSIONS[A], KEYS[A], 1), None, 0.0)
     port.execute(UseRelay(B, SESSIONS[B], KEYS[B]), Relayed(C, B), 0.0)
@@ -159,7 +159,8 @@ def test_who_is_connected_through_a_relay_gets_no_session_and_is_no_relay() -> N
 
 
 def test_a_hundred_thousand_sessions_leave_nothing_behind() -> None:
-    relay, rng = Forwarder(), random.Random(1)
+    rng = random.Random(1)
+    relay = Forwarder(rng)
     for _ in range(100_000):
         relay.serve(A, rng.randbytes(8), KEYS[A], 1000, PLACES[A], 0.0)
     assert relay.counts().sessions == len(relay._by_session) == 1

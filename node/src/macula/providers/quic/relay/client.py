@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from macula.core.address import Address
-from macula.core.route import Relayed
+from macula.core.route import Relayed, Route
 from macula.identity import NodeId
 from macula.providers.quic.demux import is_quic
-from macula.providers.quic.relay.frame import Opener, Sealer, session_of
+from macula.providers.quic.relay.frame import RELAY_ITSELF, Opener, Sealer, session_of
+from macula.providers.quic.relay.whereabouts import CHALLENGE_SIZE
 
 
 @dataclass(slots=True)
@@ -57,10 +58,13 @@ class RelayClient:
         used = self._by_relay.get(route.relay)
         return None if used is None else (used.sealer.seal(route.peer, datagram), used.address)
 
-    def unwrap(self, frame: bytes) -> tuple[Relayed, bytes] | None:
-        """Who sent what through which relay, as that relay says; None for what is not from one that is used."""
+    def unwrap(self, frame: bytes) -> tuple[Route, bytes] | None:
+        """Who sent what through which relay, as that relay says; or where to send what, if a relay asks whether this
+        node is where it was seen. None for what is not from a relay that is used."""
         used = self._by_session.get(session_of(frame) or b"")
         opened = used.opener.open(frame) if used is not None else None
-        if used is None or opened is None or not is_quic(opened.datagram):
+        if used is None or opened is None:
             return None
-        return Relayed(used.relay, opened.peer), opened.datagram
+        if opened.peer == RELAY_ITSELF and len(opened.datagram) == CHALLENGE_SIZE:
+            return used.address, used.sealer.seal(RELAY_ITSELF, opened.datagram)
+        return (Relayed(used.relay, opened.peer), opened.datagram) if is_quic(opened.datagram) else None

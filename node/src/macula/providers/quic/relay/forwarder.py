@@ -1,7 +1,8 @@
-"""The side of a relay that forwards: one datagram out for one that verified, and never an answer."""
+"""The side of a relay that forwards: one datagram out for one that verified. Strangers are never answered."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ from macula.core.address import Address
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
 from macula.providers.quic.demux import is_quic
-from macula.providers.quic.relay.frame import Opener, Sealer, session_of
+from macula.providers.quic.relay.frame import RELAY_ITSELF, Opener, Sealer, session_of
+from macula.providers.quic.relay.whereabouts import Whereabouts
 from macula.runtime.transport import RelayCounts
 
 BURST_TIME = 1.0
@@ -26,17 +28,20 @@ class _Client:
     sealer: Sealer
     sends: TokenBucket
     gets: TokenBucket
-    address: Address
+    place: Whereabouts
 
 
 class Forwarder:
     """The sessions that this node has granted, by what the engine decided; how many there are is the engine's concern.
 
     Only who has a session can send, and only to who has one. Frames come from a client's address as it is now: the
-    newest that verified says where it is, so that its NAT may give it another port. Nothing is kept or queued.
+    newest that verified says where it is, so that its NAT may give it another port, and an address that is new is asked
+    whether the client is there. No frame is kept or queued.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._challenges: list[tuple[bytes, Address]] = []
         self._by_session: dict[bytes, _Client] = {}
         self._by_node: dict[NodeId, _Client] = {}
         self._dropped: Counter[str] = Counter()
@@ -55,7 +60,7 @@ class Forwarder:
             Sealer(session, key, to_relay=False),
             TokenBucket(rate, burst, now),
             TokenBucket(rate, burst, now),
-            address,
+            Whereabouts(address, self._rng),
         )
         self._by_session[session] = self._by_node[node] = client
 
@@ -72,7 +77,7 @@ class Forwarder:
     def moved(self, node: NodeId, address: Address) -> None:
         """A client's own connection goes to another address."""
         if node in self._by_node:
-            self._by_node[node].address = address
+            self._by_node[node].place.prove(address)
 
     def forward(self, frame: bytes, source: Address, now: float) -> tuple[bytes, Address] | None:
         """What becomes of a client's frame: the one for its target and where that is, or nothing."""
@@ -82,7 +87,10 @@ class Forwarder:
             self.drop("forged or repeated" if client else "unknown session")
             return None
         if opened.newest:
-            client.address = source
+            self._follow(client, source, len(frame), now)
+        if opened.peer == RELAY_ITSELF:
+            client.place.answered(source, opened.datagram)
+            return None
         target = self._by_node.get(opened.peer)
         if not client.sends.take(len(frame), now):
             self.drop("over rate")
@@ -93,11 +101,18 @@ class Forwarder:
             self.drop("not for another")
         elif not target.gets.take(len(frame), now):
             self.drop("over its target's rate")
+        elif not target.place.take(len(frame)):
+            self.drop("its target's address is not proven")
         else:
             self._datagrams += 1
             self._bytes += len(frame)
-            return target.sealer.seal(client.node, opened.datagram), target.address
+            return target.sealer.seal(client.node, opened.datagram), target.place.address
         return None
+
+    def challenges(self) -> list[tuple[bytes, Address]]:
+        """What to send to addresses that clients were seen at first; each once."""
+        challenges, self._challenges = self._challenges, []
+        return challenges
 
     def counts(self) -> RelayCounts:
         """What was done since the start."""
@@ -106,3 +121,8 @@ class Forwarder:
     def drop(self, reason: str) -> None:
         """Count a frame of which nothing comes."""
         self._dropped[reason] += 1
+
+    def _follow(self, client: _Client, source: Address, size: int, now: float) -> None:
+        challenge = client.place.seen(source, size, now)
+        if challenge is not None:
+            self._challenges.append((client.sealer.seal(RELAY_ITSELF, challenge), source))

@@ -3,7 +3,8 @@
     0x20 | session 8 | counter 6 | tag 16 | peer 32 | datagram
 
 The tag is BLAKE2b-128 (RFC 7693), keyed for one session and one direction, over everything else. A counter is used once
-in each direction, so that a frame counts once. Numbers are big-endian.
+in each direction, so that a frame counts once. Numbers are big-endian. With RELAY_ITSELF as its peer a frame carries a
+challenge of the relay, and what the client sends back is the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ OVERHEAD = 63
 """Bytes before the datagram."""
 SESSION_SIZE = 8
 KEY_SIZE = 32
+RELAY_ITSELF = NodeId(bytes(32))
+"""Instead of a peer; no key has this id."""
 
 _COUNTER_SIZE = 6
 _TAG_SIZE = 16

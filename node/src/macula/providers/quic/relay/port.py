@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 
 from macula.core.address import Address
@@ -20,8 +21,8 @@ Datagram = tuple[bytes, Address]
 class RelayPort:
     """The sessions that this node granted, and those that were granted to it."""
 
-    def __init__(self) -> None:
-        self._forwarder = Forwarder()
+    def __init__(self, rng: random.Random) -> None:
+        self._forwarder = Forwarder(rng)
         self._client = RelayClient()
 
     def execute(self, effect: RelayEffect, route: Route | None, now: float) -> None:
@@ -47,8 +48,8 @@ class RelayPort:
             self._client.moved(peer, route)
             self._forwarder.moved(peer, route)
 
-    def receive(self, frame: bytes, source: Address, now: float) -> Datagram | tuple[bytes, Relayed] | None:
-        """A frame came: what to pass on to an address, or what came from a peer by a route; None if it is neither."""
+    def receive(self, frame: bytes, source: Address, now: float) -> tuple[bytes, Route] | None:
+        """A frame came: what to send to an address, or what came from a peer by a route; None if it is neither."""
         session = session_of(frame)
         # Ours first: a relay that grants the id of a session of ours must not get at its client.
         if session is not None and self._forwarder.owns(session):
@@ -62,7 +63,7 @@ class RelayPort:
 
     def wrap(self, datagrams: Iterable[tuple[bytes, Route]]) -> list[Datagram]:
         """What goes to the socket; what has no session to go by is lost."""
-        out: list[Datagram] = []
+        out = self._forwarder.challenges()
         for data, route in datagrams:
             if not isinstance(route, Relayed):
                 out.append((data, route))
