@@ -34,6 +34,7 @@ NAMESPACES = {
     "test_evidence",
     "test_foreign_programs",
     "test_links",
+    "test_matrix_conditions",
     "test_metrics",
     "test_namespace_engine",
     "test_namespace_lifecycle",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from macula.core.address import Address
 from macula.nat.info import NatInfo, NatType
-from macula.nat.profile import Filtering, Mapping, Ports
+from macula.nat.profile import Filtering, Input, Mapping, Ports
 from macula.nat.punching.candidates import Candidate, CandidateKind
 from macula.nat.punching.offer import Side
 from macula.nat.reaching import PUBLIC, describe
@@ -43,10 +43,17 @@ def test_what_was_measured_is_told_with_the_address_inside_and_the_one_outside()
     ]
 
 
-def test_nothing_is_told_before_it_is_known_whether_the_port_depends_on_the_peer() -> None:
-    early = NatInfo(public=OUTSIDE)
-    dependent = NatInfo(public=OUTSIDE, mapping=Mapping.ADDRESS_AND_PORT_DEPENDENT)
-    same = NatInfo(public=OUTSIDE, mapping=Mapping.ENDPOINT_INDEPENDENT)
-    told = [describe(info, (INSIDE,), reachable=False, measured=False) for info in (early, dependent, same)]
-    assert [side is not None for side in told] == [False, False, True]
-    assert describe(early, (INSIDE,), reachable=False, measured=True) is not None
+def test_nothing_is_told_while_probes_could_do_harm() -> None:
+    eim, apdm = Mapping.ENDPOINT_INDEPENDENT, Mapping.ADDRESS_AND_PORT_DEPENDENT
+    told = {
+        NatInfo(public=OUTSIDE): False,
+        NatInfo(public=OUTSIDE, mapping=apdm): False,
+        NatInfo(public=OUTSIDE, mapping=apdm, ports=Ports.SEQUENTIAL): False,
+        NatInfo(public=OUTSIDE, mapping=apdm, ports=Ports.RANDOM): True,
+        NatInfo(public=OUTSIDE, mapping=eim): False,
+        NatInfo(public=OUTSIDE, mapping=eim, input=Input.ACCEPT): True,
+        NatInfo(public=OUTSIDE, mapping=eim, filtering=Filtering.ENDPOINT_INDEPENDENT): True,
+    }
+    for info, early in told.items():
+        assert (describe(info, (INSIDE,), reachable=False, measured=False) is not None) is early
+        assert describe(info, (INSIDE,), reachable=False, measured=True) is not None

@@ -104,7 +104,8 @@ def test_without_data_a_dead_path_is_noticed_by_its_silence() -> None:
     assert explained is not None
     assert explained.route == Relayed(RELAY, duo.b.identity.node_id)
     verdicts = [one.verdict for one in explained.decisions]
-    assert verdicts == [Verdict.FOUND, Verdict.CHOSEN, Verdict.LOST, Verdict.CHOSEN]
+    assert verdicts == [Verdict.CHOSEN, Verdict.FOUND, Verdict.CHOSEN, Verdict.LOST, Verdict.CHOSEN]
+    assert explained.decisions[0].route == Relayed(RELAY, duo.b.identity.node_id)
     duo.pair.net.tap = lambda data, source, target: True
     duo.run(200.0)
     assert direct(duo.a, duo.b)

@@ -56,7 +56,7 @@ async def test_a_call_is_relayed_and_everybody_can_see_that() -> None:
 
 
 async def test_events_and_large_values_are_relayed() -> None:
-    async with hidden_pair() as (relay, a, b):
+    async with hidden_pair(path_policy="relay-only") as (relay, a, b):
         async with await b.subscribe("org.test.feed") as events:
             for number in range(50):
                 await a.publish("org.test.feed", [number, "x" * 10_000], qos=1)

@@ -1,7 +1,7 @@
 import pytest
 
 from macula_lab.errors import LabError
-from macula_lab.matrix.cells import NAMED, cells, kinds
+from macula_lab.matrix.cells import NAMED, Cell, cells, kinds, quirky
 from macula_lab.mesh.expectation import Path
 from matrix_builders import cell
 
@@ -44,3 +44,18 @@ def test_kinds_are_named_as_anywhere_in_the_lab() -> None:
     ]
     with pytest.raises(LabError, match=r"--kinds: .*conical.*\n.*choose of: none, full_cone"):
         kinds(["conical"])
+
+
+def test_pairs_can_be_chosen_by_the_path_that_they_must_end_on() -> None:
+    direct, relayed = list(cells(kinds(), Path.DIRECT)), list(cells(kinds(), Path.RELAYED))
+    assert {cell.expected for cell in direct} == {Path.DIRECT}
+    assert len(direct) == 48 and len(relayed) == 33
+
+
+def test_two_nats_that_a_packet_spoils_do_not_decide_the_path_alone() -> None:
+    plain, other = kinds(["port_restricted", "restricted"])
+    assert quirky(plain).nat == "port_restricted,input=accept"
+    assert Cell(quirky(plain), other).decided and Cell(plain, quirky(other)).decided
+    assert not Cell(quirky(plain), quirky(other)).decided
+    with pytest.raises(LabError, match="a plain router has no"):
+        quirky(*kinds(["none"]))

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from macula_lab.matrix.cells import Cell, kinds, quirky
 from macula_lab.matrix.outcome import Answer, Calls, Events, Row
 from macula_lab.matrix.outcome import calls as read
 from matrix_builders import calls, cell, good
@@ -14,7 +15,7 @@ def test_what_the_node_prints_is_read() -> None:
         {"number": 2, "at_s": 0.05, "error": {"code": "timeout", "message": "late"}},
         {"summary": {"asked": 2}},
     ]
-    assert read(lines) == Calls((Answer(0.0, 40.0, "relayed"), Answer(0.05, error="timeout")))
+    assert read(lines) == Calls((Answer(0.0, 40.0, "relayed"), Answer(0.05, error="timeout", reason="late")))
 
 
 def test_the_path_is_the_one_that_the_last_answers_agree_on() -> None:
@@ -49,6 +50,14 @@ def test_a_good_pair_has_no_findings() -> None:
 def test_each_thing_that_must_not_be_is_found(change: dict[str, object], told: str) -> None:
     row: Row = replace(good("none", "none"), **change)  # type: ignore[arg-type]
     assert [finding for finding in row.findings if finding.startswith(told)] == row.findings != []
+
+
+def test_where_packets_must_cross_either_path_will_do_but_nothing_may_be_lost() -> None:
+    spoils = Cell(*map(quirky, kinds(["port_restricted", "port_restricted"])))
+    for path in ("direct", "relayed"):
+        spoken = calls(*[path] * 20)
+        assert Row(spoils, spoken, spoken, Events(1, (1,)), 1.0).findings == []
+    assert Row(spoils, spoken, spoken, Events(2, (1,)), 1.0).findings == ["1 of 2 events lost"]
 
 
 def test_a_wrong_success_is_a_finding_too() -> None:

@@ -12,7 +12,7 @@ from macula.identity import NodeId
 from macula.nat.detection.service import Nat
 from macula.nat.facts import Facts
 from macula.nat.info import NatInfo, NatType
-from macula.nat.profile import Filtering, Mapping
+from macula.nat.profile import Filtering, Mapping, Ports
 from macula.nat.punching.candidates import Candidate, CandidateKind
 from macula.nat.punching.offer import Side
 from macula.nat.traversal import Traversal
@@ -78,12 +78,20 @@ def describe(info: NatInfo, addresses: tuple[Address, ...], *, reachable: bool, 
         return Side(info.facts, tuple(Candidate(CandidateKind.INTERFACE, address) for address in addresses))
     if not reachable and info.public is None:
         return None
-    # A probe that leaves through a port which nobody could guess keeps that port for its target: none must leave before
-    # a peer knows how this NAT counts.
-    if not (reachable or measured or info.mapping is Mapping.ENDPOINT_INDEPENDENT):
+    if not (reachable or measured or _is_enough(info)):
         return None
     candidates = [Candidate(CandidateKind.INTERFACE, address) for address in addresses]
     # Others are told to dial a reachable node's addresses from anywhere, so they are outside ones, private or not.
     outside = (info.public,) if info.public is not None else addresses
     candidates += [Candidate(CandidateKind.REFLEXIVE, address) for address in outside]
     return Side(PUBLIC if reachable else info.facts, tuple(candidates))
+
+
+def _is_enough(info: NatInfo) -> bool:
+    """Whether probes do no harm although not all is known yet."""
+    if info.mapping is Mapping.ENDPOINT_INDEPENDENT:
+        # One that comes too early could spoil the mapping.
+        return info.input is not None or info.filtering is Filtering.ENDPOINT_INDEPENDENT
+    # One that leaves through a port which nobody could guess keeps that port for its target, and while the measurement
+    # goes on it takes the next ports itself.
+    return info.mapping is not None and info.ports not in (None, Ports.SEQUENTIAL)

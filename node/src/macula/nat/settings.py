@@ -38,8 +38,10 @@ class NatSettings:
     outside address because a connection is in doubt."""
     gathering: float = 1.0
     """How long after the first observer a second one is waited for."""
-    settling: float = 0.3
-    """How long after the second one it begins, and how long after a connection is in doubt the address is checked."""
+    settling: float = 0.05
+    """How long after the second one it begins: others may come at the same time, and of these it chooses."""
+    doubt: float = 0.3
+    """How long after a connection is in doubt the address is checked."""
     calm: float = 10.0
     """How long after a measurement the lifetime of mappings is looked at: the first seconds are when peers are met, and
     behind a sequential NAT every new socket would take the port that they guess."""

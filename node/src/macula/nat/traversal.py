@@ -179,6 +179,7 @@ class Traversal:
         self._receivers[puncher.receiver] = up.peer
         if up.route is not None:
             peer.paths.moved(up.route)
+            peer.paths.log.add(now, Verdict.CHOSEN, up.route, "the connection came up by it")
         waits = self._side is None or up.peer in self._spared
         return [] if waits else self._start(up.peer, peer, now)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from macula.core.address import Address
 from macula.core.results import PeerStatus
+from macula.core.route import kind_of
 from macula.errors import ArgumentError
 from macula.identity import NodeId
 from macula.nat.decisions import Decision, Verdict
@@ -136,6 +137,7 @@ def _decision_fields(decision: Decision, now: float) -> dict[str, Any]:
         "ago_s": round(now - decision.at, 2),
         "verdict": decision.verdict,
         "route": None if decision.route is None else str(decision.route),
+        "path": "none" if decision.route is None else kind_of(decision.route).value,
         "reason": decision.reason,
         "count": decision.count,
     }

@@ -163,7 +163,8 @@ class Scene:
                 case SendTo(peer, _, message):
                     host.messages += 1
                     received = Received(host.node, message)
-                    self._later(lambda peer=peer, received=received: self._by_node(peer).tell(received))  # type: ignore[misc]
+                    if any(one.node == peer for one in self.hosts):
+                        self._later(lambda peer=peer, received=received: self._by_node(peer).tell(received))  # type: ignore[misc]
                 case LearnPeer(info):
                     host.learned.append(info.node)
                 case Completed(id_, result, _):

@@ -39,7 +39,7 @@ def test_the_outside_address_is_known_before_the_rest() -> None:
     one, two = scene.observer(2), scene.observer(3)
     home = scene.home("symmetric")
     scene.join(home, one, two)
-    scene.run(0.35)
+    scene.run(0.1)
     early = home.service.info
     scene.run(5.0)
 
@@ -165,7 +165,7 @@ def test_another_outside_address_is_told_before_it_may_be_measured_again() -> No
 
 def test_the_newest_mapping_is_looked_at_on_demand() -> None:
     scene, home, _, _ = joined("symmetric_sequential")
-    scene.run(150.0)
+    scene.run(145.0)
     before, sent = home.service.info, home.sent.total()
     scene.carry_out(home, home.service.look(scene.clock.now))
     scene.carry_out(home, home.service.look(scene.clock.now))
@@ -195,7 +195,7 @@ def test_too_little_is_looked_at_again_after_a_while() -> None:
     one, two = scene.observer(2), scene.observer(3)
     home = scene.home("full_cone")
     scene.join(home, one, two)
-    scene.run(0.36)
+    scene.run(0.11)
     scene.tap = lambda host, source, target: host is home and target.port != 9443
     before = scene.info(home, within=120.0)
     scene.tap = lambda host, source, target: True
@@ -286,7 +286,7 @@ def test_an_observer_that_dies_under_a_measurement_leaves_the_rest_unknown() -> 
     one, two = scene.observer(2), scene.observer(3)
     home = scene.home("full_cone")
     scene.join(home, one, two)
-    scene.run(0.36)
+    scene.run(0.11)
     scene.tap = lambda host, source, target: host is not one and target.host != one.host
     info = scene.info(home, within=120.0)
 
@@ -301,7 +301,7 @@ def test_a_node_that_stops_answers_who_waits_and_closes_its_sockets() -> None:
     home = scene.home("symmetric")
     scene.join(home, one, two)
     id_ = home.ask()
-    scene.run(0.4)
+    scene.run(0.11)
     assert len(home.sockets) > 1
     home.tell(Draining())
     scene.run(0.1)

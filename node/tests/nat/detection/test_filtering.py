@@ -1,8 +1,9 @@
-"""Whom a filter lets in is believed to be known only when the control question was answered."""
+"""Whom a filter lets in is believed to be known only when the control question was answered; what spoils a mapping."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -12,8 +13,8 @@ from macula.core.effects import OpenSocket, SendDatagram
 from macula.core.events import DatagramReceived, SocketOpened
 from macula.core.requests import SendTo
 from macula.nat import stun
-from macula.nat.detection.bench import Bench, Run
-from macula.nat.detection.filtering import TRIES, measure_filtering
+from macula.nat.detection.bench import Bench, Run, Script
+from macula.nat.detection.filtering import TRIES, measure_filtering, measure_spoiling
 from macula.nat.detection.findings import Findings, Observer
 from macula.nat.stun import Endpoint, Kind, Message, Type
 from macula.wire.messages import ObserverAsk, ObserverTold
@@ -38,6 +39,7 @@ class Drive:
         stranger: Address | None = None,
         sends: bool | None = True,
         seen_by_second: Address | None = None,
+        measure: Callable[[Bench, Observer, Observer, Findings], Script[None]] = measure_filtering,
     ) -> None:
         self.seen_by_second = seen_by_second
         self.answers = answers
@@ -45,9 +47,9 @@ class Drive:
         self.stranger = stranger
         self.sends = sends
         self.findings = Findings(mesh={FIRST.place: OUTSIDE, SECOND.place: OUTSIDE})
-        self.knocks = 0
+        self.knocks = self.unasked = 0
         bench = Bench(random.Random(1), count(10), 80)
-        self.run = Run(bench, measure_filtering(bench, FIRST, SECOND, self.findings), 0.0)
+        self.run = Run(bench, measure(bench, FIRST, SECOND, self.findings), 0.0)
         now = 0.0
         while not self.run.done:
             for action in self.run.step(now):
@@ -56,7 +58,7 @@ class Drive:
                         bench.socket(SocketOpened(number, Address("10.0.0.2", 40_000)))
                     case SendDatagram(target, data, number):
                         if target == SECOND.place:
-                            assert self.findings.address_let_in is False
+                            assert self.unasked > 0, "who was sent to is a stranger no longer"
                             self._asked_second(stun.decode(data), number)
                         else:
                             assert target == FIRST.place
@@ -77,6 +79,7 @@ class Drive:
             self._arrive(asked.transaction, number, FIRST.place)
 
     def _asked_observer(self, request: int, transaction: bytes) -> None:
+        self.unasked += 1
         bench = self.run.bench
         bench.observer_told(LIAR, ObserverTold(request, 0, True, ()))
         assert bench.told(request) is None, "only who was asked can answer"
@@ -128,8 +131,16 @@ def test_an_answer_from_where_the_socket_had_sent_to_shows_nothing() -> None:
 
 
 @pytest.mark.parametrize(("seen", "spoiled"), [(OUTSIDE, False), (OUTSIDE._replace(port=50_000), True), (None, None)])
-def test_one_who_was_kept_out_has_spoiled_the_mapping_or_not(seen: Address | None, spoiled: bool | None) -> None:
-    assert Drive(seen_by_second=seen).findings.spoiled is spoiled
+def test_what_nobody_asked_for_has_spoiled_the_mapping_or_not(seen: Address | None, spoiled: bool | None) -> None:
+    drive = Drive(seen_by_second=seen, measure=measure_spoiling)
+
+    assert drive.findings.spoiled is spoiled
+    assert drive.unasked == 2
+
+
+@pytest.mark.parametrize("sends", [False, None])
+def test_what_was_not_sent_has_spoiled_nothing(sends: bool | None) -> None:
+    assert Drive(sends=sends, seen_by_second=OUTSIDE, measure=measure_spoiling).findings.spoiled is None
 
 
 def test_nothing_is_asked_for_at_another_host_than_the_observer_sees() -> None:

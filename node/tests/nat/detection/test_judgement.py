@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_does_not_hide_that_ports_are_kept() -> None:
 )
 def test_filtering(port: bool | None, address: bool | None, filtering: Filtering | None, kind: NatType) -> None:
     mesh = {place: Address("198.51.100.7", 9443) for place in (A, B)}
-    info = judge(Findings((A, B), mesh, [asking(1, 1, 1, 1)], port, address, turned=True), 3.0)
+    info = judge(Findings((A, B), mesh, [asking(1, 1, 1, 1)], True, port, address, turned=True), 3.0)
 
     assert (info.filtering, info.type, info.hairpin, info.at) == (filtering, kind, True, 3.0)
     assert info.public == Address("198.51.100.7", 9443)

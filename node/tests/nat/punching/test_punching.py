@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import statistics
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,24 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert run(1) != run(2)
 
 
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.61])
+def test_what_becomes_known_under_a_round_is_told_when_that_has_ended(at: float) -> None:
+    """The leader waits for the answer, then for the moment to begin, then for probes."""
+    took = Pair("port_restricted", "port_restricted", relay_rtt=0.4, link=Link(0.05)).punch()
+    pair = Pair("port_restricted", "port_restricted", relay_rtt=0.4, link=Link(0.05))
+    known = pair.a.facts
+    pair.a.facts = replace(known, filtering=None)
+    pair.start()
+    pair.run(at)
+    pair.a.facts = known
+    pair.a.do(pair.a.puncher.offer(pair.a.side(), pair.clock.now))
+    pair.run(5.0, lambda: pair.direct)
+    assert pair.clock.now - pair.began == took
+    pair.run(2.0)
+    theirs = pair.b.puncher.theirs
+    assert theirs is not None and theirs.facts.filtering is known.filtering
+
+
 # --- Sequential NATs
 
 
@@ -182,16 +201,31 @@ def test_other_flows_may_take_some_of_the_predicted_ports(a: str, b: str) -> Non
         assert pair.direct is (taken < WINDOW)
 
 
-def test_two_sequential_nats_that_drifted_meet_in_the_next_round() -> None:
-    pair = Pair(KINDS["sequential"], KINDS["sequential"])
-    pair.start()
-    pair.run(0.03)
-    pair.boxes[1].outbound(Address("192.168.9.9", 1), Address("198.51.100.9", 1), pair.clock.now)
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 1), (1, 0), (2, 3), (3, 1), (0, 7)])
+def test_two_sequential_nats_meet_although_other_flows_take_ports(first: int, second: int) -> None:
+    pair = drifted(first, second)
+    pair.run(1.0)
+    assert pair.direct
+
+
+def test_two_sequential_nats_that_drifted_far_meet_in_the_next_round() -> None:
+    pair = drifted(WINDOW, WINDOW)
     pair.run(2.0)
     assert not pair.direct
     pair.run(3.0)
     assert pair.direct
     assert {ended.rounds for _, ended in (*pair.a.result.ended, *pair.b.result.ended)} == {2}
+
+
+def drifted(first: int, second: int) -> Pair:
+    """Two that told each other their last ports, after which others behind their NATs took so many."""
+    pair = Pair(KINDS["sequential"], KINDS["sequential"])
+    pair.start()
+    pair.run(0.03)
+    for box, taken in zip(pair.boxes, (first, second), strict=True):
+        for port in range(taken):
+            box.outbound(Address("192.168.9.9", 1), Address("198.51.100.9", 1 + port), pair.clock.now)
+    return pair
 
 
 def test_a_sequential_node_looks_at_its_nat_just_before_it_tells() -> None:

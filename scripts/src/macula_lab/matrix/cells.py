@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from macula.nat.prediction import Prediction, predict
-from macula.nat.profile import PRESETS, ProfileError, parse
+from macula.nat.profile import PRESETS, Input, ProfileError, parse
 
 from macula_lab.errors import LabError
 from macula_lab.mesh.expectation import Path
@@ -45,6 +45,13 @@ class Cell:
         return predict(parse(self.first.nat), parse(self.second.nat))
 
     @property
+    def decided(self) -> bool:
+        """Whether the NATs alone decide the path. Where a packet that comes too early spoils either's mapping
+        (input=accept), packets must cross between the two, and whether they do depends on how far apart these are."""
+        one, other = parse(self.first.nat), parse(self.second.nat)
+        return not (self.prediction.direct and one.input is other.input is Input.ACCEPT)
+
+    @property
     def expected(self) -> str:
         """The path that they must end on."""
         return Path.DIRECT if self.prediction.direct else Path.RELAYED
@@ -66,6 +73,13 @@ def kinds(names: Sequence[str] = ()) -> list[Kind]:
     return found
 
 
-def cells(chosen: Sequence[Kind]) -> Iterator[Cell]:
-    """Every ordered pair."""
-    return (Cell(first, second) for first, second in product(chosen, repeat=2))
+def quirky(kind: Kind) -> Kind:
+    """This kind with the router quirk input=accept. Raises LabError for a NAT that cannot have it."""
+    (changed,) = kinds([f"{kind.nat},input=accept"])
+    return Kind(f"{kind.name},input=accept", changed.nat)
+
+
+def cells(chosen: Sequence[Kind], expected: str = "") -> Iterator[Cell]:
+    """Every ordered pair, or those that must end on the `expected` path."""
+    every = (Cell(first, second) for first, second in product(chosen, repeat=2))
+    return (cell for cell in every if expected in ("", cell.expected))

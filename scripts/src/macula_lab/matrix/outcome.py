@@ -14,12 +14,13 @@ SETTLED = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One call's end: seconds since the first, its milliseconds, and the path; or the code of its error."""
+    """One call's end: seconds since the first, its milliseconds, and the path; or the code of its error and why."""
 
     at: float
     latency_ms: float = 0.0
     path: str = Path.NONE
     error: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class Row:
     events: Events
     seconds: float
     """that it took, restarts included"""
+    direct_s: float | None = None
+    """seconds from the connection through a relay to the choice of the direct path, as the caller tells it"""
     trouble: str = ""
     """why nothing happened at all"""
 
@@ -100,17 +103,29 @@ class Row:
         return self.forth.path if self.forth.path == self.back.path else f"{self.forth.path} / {self.back.path}"
 
     @property
+    def met(self) -> bool:
+        """Whether they ended on the path that they must end on."""
+        either = (Path.DIRECT, Path.RELAYED)
+        return not self.trouble and self.path in ((self.cell.expected,) if self.cell.decided else either)
+
+    @property
+    def unlucky(self) -> bool:
+        """Whether all that is wrong is that they are still relayed: what a lossy link may do once in a while."""
+        return len(self.findings) == 1 and self.path == Path.RELAYED
+
+    @property
     def findings(self) -> list[str]:
         """What is not as it must be; empty when all is."""
         if self.trouble:
             return [self.trouble]
         found = []
-        if self.path != self.cell.expected:
+        if not self.met:
             found.append(f"{self.path}, and not {self.cell.expected}: {self.cell.prediction.reason}")
         for name, calls in (("there", self.forth), ("back", self.back)):
             if calls.failed:
                 codes = ", ".join(f"{count} {code}" for code, count in calls.failed.items())
-                found.append(f"of {len(calls.answers)} calls {name} failed {codes}")
+                first = next(answer.reason for answer in calls.answers if answer.error)
+                found.append(f"of {len(calls.answers)} calls {name} failed {codes}{first and f', the first: {first}'}")
         if not self.events.acknowledged:
             found.append("no event was acknowledged")
         for word, count in (("lost", self.events.lost), ("repeated", self.events.repeated)):
@@ -131,6 +146,7 @@ class Row:
             "path": self.path,
             "first_reply_ms": self.forth.first_ms,
             "reached_s": self.forth.reached_s,
+            "direct_after_connection_s": self.direct_s,
             "calls": len(self.forth.answers) + len(self.back.answers),
             "calls_failed": {"there": self.forth.failed, "back": self.back.failed},
             "events": self.events.acknowledged,
@@ -147,7 +163,14 @@ def calls(lines: Sequence[Mapping[str, Any]]) -> Calls:
     return Calls(tuple(_answer(line) for line in lines if "number" in line))
 
 
+def direct_after(why: Mapping[str, Any]) -> float | None:
+    """Seconds from a connection's beginning to its first direct path, by `macula why --json`; None if it has none."""
+    chosen = [one for one in why["decisions"] if one["verdict"] == "chosen"]
+    direct = [one["ago_s"] for one in chosen if one["path"] == Path.DIRECT]
+    return round(chosen[0]["ago_s"] - direct[0], 2) if direct else None
+
+
 def _answer(line: Mapping[str, Any]) -> Answer:
     if error := line.get("error"):
-        return Answer(line["at_s"], error=str(error["code"]))
+        return Answer(line["at_s"], error=str(error["code"]), reason=str(error["message"]))
     return Answer(line["at_s"], line["latency_ms"], line["path"])

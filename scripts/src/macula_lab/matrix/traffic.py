@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from macula.nat.prediction import Meeting
@@ -10,7 +11,8 @@ from macula.nat.prediction import Meeting
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
 from macula_lab.matrix.cells import Cell
-from macula_lab.matrix.outcome import Calls, Events, Row, calls
+from macula_lab.matrix.conditions import PLAIN, Conditions
+from macula_lab.matrix.outcome import Calls, Events, Row, calls, direct_after
 from macula_lab.mesh.mesh import CommandRefused, Mesh
 from macula_lab.selfcheck.routers import command
 
@@ -19,8 +21,8 @@ ROUTERS = {FIRST: "nat_a", SECOND: "nat_b"}
 
 SECONDS = 3.0
 """for which they talk"""
-GUESSING_SECONDS = 8.0
-"""the same where ports are guessed: another flow may take one, so that it needs a second round"""
+SECOND_ROUND = 3.0
+"""more, where ports are guessed or packets vanish: one round of probes may not do"""
 INTERVAL = 0.05
 READY_DEADLINE = 20.0
 LAST_EVENT = 2.0
@@ -33,8 +35,16 @@ class NotInMesh(Exception):
     """A peer that found no way into the mesh."""
 
 
-def talk(engine: Engine, cell: Cell) -> Row:
-    """Make the two routers these NATs, start both peers anew, let them call each other and publish, and tell.
+def set_links(engine: Engine, conditions: Conditions, seed: int) -> None:
+    """Make both uplinks what the conditions say, with losses of their own each."""
+    for number, router in enumerate(ROUTERS.values()):
+        link = str(conditions.link)
+        command(engine, router, "link", "set", "--out", link, "--in", link, "--seed", str(seed + number))
+
+
+def talk(engine: Engine, cell: Cell, conditions: Conditions = PLAIN) -> Row:
+    """Make the two routers these NATs, start both peers anew, let them call each other and publish, and tell. For the
+    links that the conditions name, call set_links before.
 
     A peer that does not enter the mesh is a finding. Raises LabError when a router cannot be that NAT.
     """
@@ -44,38 +54,63 @@ def talk(engine: Engine, cell: Cell) -> Row:
         if hosts[peer].running:
             engine.kill(peer)
         command(engine, ROUTERS[peer], "apply", "--nat", kind.nat)
-    seconds = GUESSING_SECONDS if cell.prediction.meeting is Meeting.PREDICTION else SECONDS
     try:
-        forth, back, events = _conversation(Mesh(engine), seconds)
+        forth, back, events, direct = _conversation(Mesh(engine), _Series.of(cell, conditions), conditions.skew)
     except NotInMesh as error:
-        return Row(cell, Calls(()), Calls(()), Events(0, ()), time.monotonic() - begin, str(error))
-    return Row(cell, forth, back, events, time.monotonic() - begin)
+        return Row(cell, Calls(()), Calls(()), Events(0, ()), time.monotonic() - begin, trouble=str(error))
+    return Row(cell, forth, back, events, time.monotonic() - begin, direct)
 
 
-def _conversation(mesh: Mesh, seconds: float) -> tuple[Calls, Calls, Events]:
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """How often and how quickly one question follows the other."""
+
+    count: int
+    interval: float
+
+    @classmethod
+    def of(cls, cell: Cell, conditions: Conditions) -> "_Series":
+        unsure = cell.prediction.meeting is Meeting.PREDICTION or not conditions.clean
+        seconds = SECONDS + (SECOND_ROUND if unsure else 0.0) + 10 * conditions.relay_round_trip
+        # No faster than answers come, or the series would take longer than it should.
+        interval = max(INTERVAL, conditions.relay_round_trip)
+        return cls(round(seconds / interval), interval)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return ("--count", str(self.count), "--interval", str(self.interval))
+
+
+def _conversation(mesh: Mesh, series: _Series, skew: float | None) -> tuple[Calls, Calls, Events, float | None]:
     heard: list[int] = []
-    second = _started(mesh, SECOND)
+    mesh.engine.restart(SECOND)
+    if skew is not None:
+        time.sleep(skew)
+        mesh.engine.restart(FIRST)
+    second = _ready(mesh, SECOND)
     with ThreadPoolExecutor(4) as pool:
         try:
             events = mesh.stream(SECOND, ["subscribe", TOPIC])
             next(events)
             listening = pool.submit(_listen, events, heard)
-            first = _started(mesh, FIRST)
-            there = pool.submit(_call, mesh, FIRST, second, seconds)
-            back = pool.submit(_call, mesh, SECOND, first, seconds)
-            acknowledged = _publish(mesh, seconds)
+            if skew is None:
+                mesh.engine.restart(FIRST)
+            first = _ready(mesh, FIRST)
+            there = pool.submit(_call, mesh, FIRST, second, series)
+            back = pool.submit(_call, mesh, SECOND, first, series)
+            acknowledged = _publish(mesh, series)
             spoken = there.result(), back.result()
+            direct = _direct_after(mesh, second)
             _until(lambda: len(set(heard)) >= acknowledged, LAST_EVENT)
         finally:
             # What listens is a process of the peer's: it ends with the peer.
             mesh.engine.kill(SECOND)
         listening.result()
-    return *spoken, Events(acknowledged, tuple(heard))
+    return *spoken, Events(acknowledged, tuple(heard)), direct
 
 
-def _started(mesh: Mesh, peer: str) -> str:
-    """Start a peer and wait until it is in the mesh; gives its node id."""
-    mesh.engine.restart(peer)
+def _ready(mesh: Mesh, peer: str) -> str:
+    """Wait until a peer that was started is in the mesh; gives its node id."""
     end = time.monotonic() + READY_DEADLINE
     while True:
         try:
@@ -89,18 +124,21 @@ def _started(mesh: Mesh, peer: str) -> str:
         time.sleep(0.02)
 
 
-def _call(mesh: Mesh, caller: str, provider: str, seconds: float) -> Calls:
-    return calls(_lines(mesh, caller, "call", PROCEDURE, "--to", provider, "--timeout", "5", *_series(seconds)))
+def _call(mesh: Mesh, caller: str, provider: str, series: _Series) -> Calls:
+    return calls(_lines(mesh, caller, "call", PROCEDURE, "--to", provider, "--timeout", "5", *series.words))
 
 
-def _publish(mesh: Mesh, seconds: float) -> int:
+def _publish(mesh: Mesh, series: _Series) -> int:
     """How many events were acknowledged."""
-    told = _lines(mesh, FIRST, "publish", TOPIC, "--qos", "1", *_series(seconds))
+    told = _lines(mesh, FIRST, "publish", TOPIC, "--qos", "1", *series.words)
     return sum(bool(line.get("delivered")) for line in told)
 
 
-def _series(seconds: float) -> tuple[str, ...]:
-    return ("--count", str(round(seconds / INTERVAL)), "--interval", str(INTERVAL))
+def _direct_after(mesh: Mesh, peer: str) -> float | None:
+    try:
+        return direct_after(mesh.exec_json(FIRST, ["why", peer]))
+    except CommandRefused:
+        return None  # they are not connected at all
 
 
 def _lines(mesh: Mesh, service: str, *argv: str) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class Detector:
         """Something is wrong with a connection: perhaps the outside address has changed."""
         if self._measured_at is None or self._closed:
             return
-        at = max(now + self._settings.settling, self._checked_at + self._settings.patience)
+        at = max(now + self._settings.doubt, self._checked_at + self._settings.patience)
         self._check_at = at if self._check_at is None else min(self._check_at, at)
 
     def look(self, now: float) -> None:

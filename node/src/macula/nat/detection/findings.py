@@ -48,12 +48,14 @@ class Findings:
     """where each of them saw the mesh's socket come from"""
     askings: list[Asking] = field(default_factory=list)
     """new sockets in the order in which they asked, one question after the other"""
+    counted: bool = False
+    """whether there are no more sockets to ask, so that a pattern of ports would show"""
     port_let_in: bool | None = None
     """whether a datagram came in from another port of an address that was sent to"""
     address_let_in: bool | None = None
     """whether one came in from an address that was not sent to"""
     spoiled: bool | None = None
-    """whether a datagram that was kept out made the socket be seen elsewhere by its sender"""
+    """whether a datagram that nobody asked for made the socket be seen elsewhere by its sender"""
     turned: bool | None = None
     """whether a datagram to an outside address of this node's own came back in"""
     newest: Address | None = None

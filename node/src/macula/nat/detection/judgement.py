@@ -30,7 +30,7 @@ def judge(findings: Findings, now: float) -> NatInfo:
     public = next((findings.mesh[place] for place in findings.asked if place in findings.mesh), None)
     translated = any(one.local != one.first for one in findings.askings) if findings.askings else None
     mapping, filtering = mapping_of(findings.askings), _filtering(findings)
-    ports, delta, block = ports_of(findings.askings)
+    ports, delta, block = ports_of(findings.askings if findings.counted else ())
     kind = _type(findings, translated, mapping, filtering)
     return NatInfo(
         type=kind,
@@ -101,7 +101,7 @@ def _filtering(findings: Findings) -> Filtering | None:
 
 
 def _input(findings: Findings, mapping: Mapping | None) -> Input | None:
-    if findings.spoiled is None or mapping is not Mapping.ENDPOINT_INDEPENDENT:
+    if findings.spoiled is None or findings.address_let_in or mapping is not Mapping.ENDPOINT_INDEPENDENT:
         return None
     return Input.ACCEPT if findings.spoiled else Input.DROP
 

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from macula.core.address import Address
-from macula.nat.detection.bench import MESH, Bench, Script
-from macula.nat.detection.filtering import CONTROL, GRACE, TRIES, measure_filtering
+from macula.nat.detection.bench import MESH, Bench, Script, Socket
+from macula.nat.detection.filtering import AGAIN, CONTROL, GRACE, TRIES, measure_filtering, measure_spoiling
 from macula.nat.detection.findings import Asking, Findings, Observer, new_ports
+from macula.nat.detection.judgement import mapping_of
+from macula.nat.profile import Mapping
 
 BUDGET = 80
 """Datagrams for one measurement at most, those asked of observers included; 20 to 35 are usual."""
@@ -30,8 +32,9 @@ _ENOUGH_PORTS = 8
 
 def detect(bench: Bench, observers: Sequence[Observer], findings: Findings) -> Script[None]:
     """Fill in `findings` with the help of at most two observers, the first of which is asked most."""
+    requests = _ask_for_ports(bench, observers)
     yield from _ask_from_mesh(bench, observers, findings)
-    answering = yield from _with_other_ports(bench, [one for one in observers if one.place in findings.mesh])
+    answering = yield from _with_ports(bench, [one for one in observers if one.place in findings.mesh], requests)
     if len({one.place.host for one in answering}) == 1:
         answering += yield from _introduced(bench, answering[0], findings)
     answering = yield from _outside(bench, answering, findings)
@@ -41,7 +44,10 @@ def detect(bench: Bench, observers: Sequence[Observer], findings: Findings) -> S
     if not findings.askings:
         return
     first, *others = answering
-    looks = [measure_filtering(bench, first, others[0] if others else None, findings)]
+    second = others[0] if others else None
+    looks = [measure_filtering(bench, first, second, findings)]
+    if second is not None and mapping_of(findings.askings) is Mapping.ENDPOINT_INDEPENDENT:
+        looks.append(measure_spoiling(bench, first, second, findings))
     if any(asking.local.host != asking.first.host for asking in findings.askings):
         looks.append(_hairpin(bench, first.place, findings))
     yield from bench.together(*looks)
@@ -59,8 +65,9 @@ def _introduced(bench: Bench, known: Observer, findings: Findings) -> Script[lis
     for record in known.named:
         other = bench.introduce(record)
         if other is not None and other.place.host != known.place.host:
+            requests = _ask_for_ports(bench, [other])
             yield from _ask_from_mesh(bench, [other], findings)
-            return (yield from _with_other_ports(bench, [other])) if other.place in findings.mesh else []
+            return (yield from _with_ports(bench, [other], requests)) if other.place in findings.mesh else []
     return []
 
 
@@ -78,8 +85,13 @@ def _outside(bench: Bench, observers: Sequence[Observer], findings: Findings) ->
     return [outside[0], *elsewhere[:1]]
 
 
-def _with_other_ports(bench: Bench, observers: Sequence[Observer]) -> Script[list[Observer]]:
-    asked = {observer.place: bench.ask_observer(observer.peer)[0] for observer in observers if observer.peer}
+def _ask_for_ports(bench: Bench, observers: Sequence[Observer]) -> dict[Address, int]:
+    return {observer.place: bench.ask_observer(observer.peer)[0] for observer in observers if observer.peer}
+
+
+def _with_ports(bench: Bench, observers: Sequence[Observer], requests: dict[Address, int]) -> Script[list[Observer]]:
+    """The observers with what they say of their other port; `requests` are those to which they answer."""
+    asked = {one.place: requests[one.place] for one in observers if one.place in requests}
     yield from bench.wait(_TELLING, lambda: all(map(bench.told, asked.values())))
     told = {place: bench.told(request) for place, request in asked.items()}
     return [
@@ -91,34 +103,44 @@ def _with_other_ports(bench: Bench, observers: Sequence[Observer]) -> Script[lis
 
 
 def _mapping(bench: Bench, observers: Sequence[Observer], findings: Findings) -> Script[None]:
-    """One question after the other, so that ports which are counted up show it (RFC 5780, section 4.3)."""
+    """New sockets ask in the order in which they are opened, so that ports which are counted up show it (RFC 5780,
+    section 4.3); all at once, since peers wait for what comes of it."""
     places = [place for observer in observers for place in (observer.place, observer.other_place) if place]
-    for number in range(_MOST_SOCKETS):
-        if number >= _THOROUGH and _is_clear(findings):
-            break
+    yield from _asked_by_new(bench, _THOROUGH, places, findings)
+    answering = [place for place in places if any(place in asking.seen for asking in findings.askings)]
+    if answering:
+        yield from _asked_by_new(bench, _lacking(findings), answering[:1], findings)
+    findings.counted = True
+
+
+def _asked_by_new(bench: Bench, count: int, places: Sequence[Address], findings: Findings) -> Script[None]:
+    """So many new sockets ask each of the places. They are kept until the end: a port that is given back could be given
+    out again, with its mapping."""
+    sockets = []
+    for _ in range(count):
         socket = yield from bench.open(places[0])
         if socket is None:
             break
-        # Kept until the end: a port that is given back could be given out again, with its mapping.
-        asking = Asking(socket.local)
-        for place in list(places if number < _THOROUGH else places[:1]):
-            heard = yield from bench.ask(socket.number, place)
-            if heard and heard.mapped:
-                if not asking.seen:
-                    findings.askings.append(asking)
-                asking.seen[place] = findings.newest = heard.mapped
-            elif place != places[0]:
-                places.remove(place)
-        if not asking.seen:
-            break
+        sockets.append(socket)
+    askings = [Asking(socket.local) for socket in sockets]
+    yield from bench.together(
+        *(_ask_by(bench, socket, places, asking) for socket, asking in zip(sockets, askings, strict=True))
+    )
+    findings.askings += [asking for asking in askings if asking.seen]
+    if findings.askings:
+        findings.newest = next(reversed(findings.askings[-1].seen.values()))
 
 
-def _is_clear(findings: Findings) -> bool:
-    """Whether more sockets would show nothing new about the choice of ports."""
-    kept = [asking.local.port == asking.first.port for asking in findings.askings]
-    if all(kept):
-        return len(kept) >= _PLAIN
-    return len(new_ports(findings.askings)) >= _ENOUGH_PORTS
+def _ask_by(bench: Bench, socket: Socket, places: Sequence[Address], asking: Asking) -> Script[None]:
+    answers = yield from bench.ask_all(socket.number, places)
+    asking.seen |= {place: heard.mapped for place, heard in answers.items() if heard and heard.mapped}
+
+
+def _lacking(findings: Findings) -> int:
+    """How many sockets more would show something new about the choice of ports."""
+    if all(asking.local.port == asking.first.port for asking in findings.askings):
+        return _PLAIN - len(findings.askings)
+    return min(max(0, _ENOUGH_PORTS - len(new_ports(findings.askings))), _MOST_SOCKETS - _THOROUGH)
 
 
 def _hairpin(bench: Bench, server: Address, findings: Findings) -> Script[None]:
@@ -149,10 +171,11 @@ def _hairpin(bench: Bench, server: Address, findings: Findings) -> Script[None]:
             bench.post(receiver.number, outside)
         thrown.append(bench.post(sender.number, target))
         controls.append(bench.post(receiver.number, server))
-        yield from bench.wait(CONTROL, over)
-        if not caught():
-            yield from bench.wait(GRACE, caught)
-        if over():
-            findings.turned = caught()
+        yield from bench.wait(AGAIN, caught)
         if caught():
             break
+    yield from bench.wait(CONTROL, over)
+    if not caught():
+        yield from bench.wait(GRACE, caught)
+    if over():
+        findings.turned = caught()

@@ -44,11 +44,13 @@ class Target:
     tries: tuple[int, ...]
 
 
-def plan(mine: Side, theirs: Side) -> tuple[Target, ...]:
-    """The targets in the order in which they are to be sent to.
+def plan(mine: Side, theirs: Side, *, leads: bool = False) -> tuple[Target, ...]:
+    """The targets in the order in which they are to be sent to; `leads` is true for one of the two sides.
 
     The order counts behind a sequential NAT: each new target takes its next port, and the peer sends to these in turn.
-    If both are sequential, either side's n-th packet goes to the other's n-th next port, and leaves from its own n-th.
+    If both are sequential, the n-th packet goes to the other's n-th next port, and leaves from the own n-th. Should
+    other flows take some of these ports meanwhile, d in all, none would meet another, so that the leader skips every
+    second port: its packet d + 1 then goes to the port from which the peer sends to where this packet leaves from.
     Otherwise the peer's outside address comes first, so that it is reached from the very next port.
     """
     told = [_target(one, mine, theirs) for one in theirs.candidates]
@@ -56,7 +58,7 @@ def plan(mine: Side, theirs: Side) -> tuple[Target, ...]:
     private = [one for one in targets if one.tries == FEW][:MAX_PRIVATE]
     targets = [one for one in targets if one.tries != FEW][:MAX_TARGETS] + private
     known = {one.address for one in targets}
-    return (*(one for one in _predicted(mine.facts, theirs) if one.address not in known), *targets)
+    return (*(one for one in _predicted(mine.facts, theirs, leads) if one.address not in known), *targets)
 
 
 def tier_of_seen(address: Address, mine: Side) -> Tier:
@@ -96,7 +98,7 @@ def _place(target: Target) -> int:
     return 1 if target.kind is CandidateKind.INTERFACE else 0
 
 
-def _predicted(mine: Facts, theirs: Side) -> list[Target]:
+def _predicted(mine: Facts, theirs: Side, leads: bool) -> list[Target]:
     lets_in = mine.open or (
         mine.mapping is Mapping.ENDPOINT_INDEPENDENT and mine.filtering is Filtering.ADDRESS_DEPENDENT
     )
@@ -109,7 +111,8 @@ def _predicted(mine: Facts, theirs: Side) -> list[Target]:
     reflexive = next(seen, None)
     if reflexive is None:
         return []
-    ports = (theirs.facts.last_port + theirs.facts.delta * step for step in range(1, WINDOW + 1))
+    stride = 2 if leads and mine.predictable else 1
+    ports = (theirs.facts.last_port + theirs.facts.delta * step for step in range(1, stride * WINDOW + 1, stride))
     return [
         Target(Address(reflexive.address.host, port), CandidateKind.PREDICTED, Tier.IPV4, SPARSE)
         for port in ports

@@ -44,9 +44,9 @@ class Probing:
         """When to call `due` or `summary`."""
         return self._round.next_deadline if self._round else None
 
-    def begin(self, mine: Side, theirs: Side, tries: int, now: float) -> list[Action]:
+    def begin(self, mine: Side, theirs: Side, tries: int, now: float, *, leads: bool = False) -> list[Action]:
         """Begin a round; one that is under way gives way to it, but what it found counts."""
-        before, self._round = self._round, Round(plan(mine, theirs), now, tries)
+        before, self._round = self._round, Round(plan(mine, theirs, leads=leads), now, tries)
         if before is not None:
             self._round.inherit(before)
         return self.due(now)

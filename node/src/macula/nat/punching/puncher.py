@@ -67,6 +67,9 @@ class Stage(Enum):
     """the time of the next round or attempt"""
 
 
+_UNDER_WAY = (Stage.OFFERED, Stage.READY, Stage.WAITING, Stage.PROBING)
+
+
 class Order(Enum):
     """Who begins a round."""
 
@@ -95,6 +98,7 @@ class Puncher:
         self._deadline: float | None = None
         self._order = Order.TOGETHER
         self._content = False
+        self._untold = False
         self._number = 0
         self._told_at = self._asked_at = now
         self._left = 0
@@ -140,14 +144,17 @@ class Puncher:
 
     def offer(self, mine: Side, now: float, *, looked: bool = True) -> list[Action]:
         """What the node knows of itself now: answers Refresh if it has `looked`, and begins a new attempt if anything
-        but the last outside port is new."""
+        but the last outside port is new. A round that is under way with the same candidates comes to its end before."""
         before = self._mine
         self._know(mine, now, looked=looked)
         if self._stage is Stage.REFRESHING:
             return self._offer(now) if looked else []
-        if before is None or _lasting(before) != _lasting(mine):
-            return self._attempt(ROUNDS, now)
-        return []
+        if before is not None and _lasting(before) == _lasting(mine):
+            return []
+        if before is not None and before.candidates == mine.candidates and self._stage in _UNDER_WAY:
+            self._untold = True
+            return []
+        return self._attempt(ROUNDS, now)
 
     def retry(self, now: float) -> list[Action]:
         """Begin a new attempt unless one is under way: a path was lost, or the network changed."""
@@ -197,6 +204,7 @@ class Puncher:
                 out += self._begin(now)
             case Stage.OFFERED | Stage.READY if self._content:
                 self._wait(Stage.IDLE, None)
+                out += self._attempt(1, now) if self._untold else ()
             case Stage.OFFERED | Stage.READY:
                 out += self._failed("the peer did not go on with the round that was begun", RETRY, now)
             case Stage.IDLE | Stage.RESTING:
@@ -239,6 +247,7 @@ class Puncher:
     def _offer(self, now: float) -> list[Action]:
         if self._mine is None:
             return []
+        self._untold = False
         held = 0.0
         if self._leads:
             self._number += 1
@@ -329,7 +338,7 @@ class Puncher:
         self._looked_at = float("-inf")
         self._wait(Stage.PROBING, None)
         began = [Began()] if self._rounds == 1 else []
-        return [*began, *self._probing.begin(mine, theirs, tries, now)]
+        return [*began, *self._probing.begin(mine, theirs, tries, now, leads=self._leads)]
 
     def _settle(self, now: float) -> list[Action]:
         """Whatever follows if the round is over."""
@@ -347,7 +356,8 @@ class Puncher:
             self._left = 0
             self._wait(Stage.IDLE, None)
             reason = f"a path of tier {summary.best.name.lower()} was found"
-            return [Ended(True, self._rounds, self._probes, self._heard, reason)]
+            ended = Ended(True, self._rounds, self._probes, self._heard, reason)
+            return [ended, *(self._attempt(1, now) if self._untold else ())]
         self._left -= 1
         if self._left > 0:
             self._wait(Stage.RESTING, now + _BETWEEN_ROUNDS + (0 if self._leads else _PATIENCE))
