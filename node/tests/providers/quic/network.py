@@ -92,6 +92,8 @@ class Network:
         self.settings = settings or QuicSettings()
         self.hosts: dict[Address, Host] = {}
         self.translate: dict[tuple[Address, Address], Address] = {}
+        self.deaf: dict[Address, tuple[float, float]] = {}
+        """from when until when what comes for a host lies in its socket, since other programs have its processor"""
         self.tap: Callable[[bytes, Address, Address], bool] = lambda data, source, target: True
         self.sent: Counter[tuple[Address, Address]] = Counter()
         self._flying: list[tuple[float, int, bytes, Address, Address]] = []
@@ -171,6 +173,8 @@ class Network:
         for _ in range(copies):
             self._count += 1
             at = self.now + self.link.delay + self.rng.random() * self.link.jitter
+            begin, end = self.deaf.get(target, (0.0, 0.0))
+            at = end if begin <= at < end else at
             heapq.heappush(self._flying, (at, self._count, data, source, target))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from macula.core.effects import ClosePeer
@@ -72,6 +72,27 @@ def test_crossing_dials_lose_and_reorder_nothing_whatever_the_timing(
         fresh = [event for event in host.connected if event.fresh]
         assert len(fresh) == 1 and not host.lost and not host.failed
         assert [event.dial for event in host.connected if event.dial] == [1]
+        for lane in Lane:
+            assert host.numbers(lane) == list(range(1, 41))
+        assert host.endpoint.connections == 1
+
+
+@given(skew=st.floats(0, 0.06), begin=st.floats(0, 0.12), length=st.floats(0.4, 3.0), which=st.integers(0, 1))
+@example(skew=0.0, begin=0.02, length=1.2, which=0)
+@example(skew=0.0, begin=0.04, length=1.2, which=1)
+def test_crossing_dials_of_a_host_so_busy_that_the_other_doubts_it_lose_nothing(
+    skew: float, begin: float, length: float, which: int
+) -> None:
+    net = Network()
+    net.link = Link(0.02)
+    a, b = net.host(1), net.host(2)
+    net.deaf[(a, b)[which].address] = (net.now + begin, net.now + begin + length)
+    a.dial(b, timeout=20.0)
+    net.run(skew)
+    b.dial(a, timeout=20.0)
+    connect_and_talk(net, a, b, 10.0)
+    for host in (a, b):
+        assert len([event for event in host.connected if event.fresh]) == 1 and not host.lost and not host.failed
         for lane in Lane:
             assert host.numbers(lane) == list(range(1, 41))
         assert host.endpoint.connections == 1

@@ -69,10 +69,11 @@ def arbitrate(active: Connection | None, new: Connection, own: NodeId) -> Verdic
     """Compare a new connection with the peer's active one. `own` is this node."""
     if active is None:
         return Verdict.FIRST
-    if active.instance != new.instance or active.suspect:
+    if active.instance != new.instance:
         return Verdict.REPLACES
+    # Doubt is this side's alone: the other one, which may only be slow, takes crossing dials for what they are.
     if new.is_client:
-        return Verdict.SURPLUS
+        return Verdict.REPLACES if active.suspect else Verdict.SURPLUS
     # The peer opens lanes only on a connection that it uses. If it has done so on ours, it has given that up since,
     # unless it said there that it continues from another one: then this is that other one, arriving late.
     unused = not active.inbound.opened or active.inbound.continues
