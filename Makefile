@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario recovery bench test unit integration containers namespaces check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario recovery bench test unit integration containers namespaces fuzz check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -53,6 +53,9 @@ containers: setup ## those of them on Docker
 
 namespaces: setup ## those of them on network namespaces
 	cd integration_tests && LAB_TEST_PREFIX=macula-spaces ../.venv/bin/python -m pytest -m namespaces
+
+fuzz: setup ## a million hostile inputs for the decoder, others each time; FUZZ_SEED=... repeats a run
+	cd node && FUZZ_INPUTS=1000000 FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) ../.venv/bin/python -m pytest tests/wire/test_decoder_fuzz.py -k hostile_bytes
 
 check: setup ## ruff, mypy --strict, import rules, habits
 	scripts/check

@@ -22,7 +22,9 @@ from macula.engine.settings import PoolSettings, ReconnectSettings
 from macula.errors import ConfigError
 from macula.identity import Identity, NodeId
 from macula.nat.settings import NatSettings
+from macula.providers.quic.authority import CertificateFiles
 from macula.providers.quic.diagnosis import Diagnosis, KeyLog, QlogFolder
+from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.transport import QuicTransport
 from macula.providers.quic.tunnel.settings import TunnelSettings
 from macula.relay.settings import RelaySettings, RouteSettings
@@ -56,14 +58,14 @@ async def connect(
     """A node in this process that has entered the mesh, for as long as the context lasts.
 
     `node_id` is the node's name, `bootstrap` are addresses such as "host:9443"; `settings` are those of
-    `macula settings`. Unless `data_dir` is given the identity lasts as long as the node; unless `port` is given a free
-    one is taken. Raises ConfigError, PeerUnreachable if no bootstrap let it in within `join_timeout` seconds, and
-    OSError if the port is taken.
+    `macula settings`. Unless `data_dir` or `tls_key` is given the identity lasts as long as the node; unless `port` is
+    given a free one is taken. Raises ConfigError, PeerUnreachable if no bootstrap let it in within `join_timeout`
+    seconds, and OSError if the port is taken.
     """
     chosen: dict[str, Any] = {"port": 0, "realm": realm, "bootstrap": tuple(bootstrap), **settings}
     if node_id is not None:
         chosen["name"] = node_id
-    identity = None if "data_dir" in settings else Identity.generate()
+    identity = None if "data_dir" in settings or "tls_key" in settings else Identity.generate()
     async with open_node(Settings(**chosen), identity) as mesh:
         await mesh.joined(join_timeout)
         yield mesh
@@ -73,8 +75,8 @@ async def connect(
 async def open_node(settings: Settings, identity: Identity | None = None) -> AsyncIterator[Mesh]:
     """A running node; it stops gracefully at the end of the context. Without an identity, that of the data directory,
     which then also keeps the pins of bootstraps. Raises ConfigError, and OSError if the port is taken."""
-    keystore = Keystore(settings.data_dir) if identity is None else None
-    identity = identity or Keystore(settings.data_dir).load_or_create_identity()
+    keystore = Keystore(settings.data_dir, settings.tls_key) if identity is None else None
+    identity = identity or Keystore(settings.data_dir, settings.tls_key).load_or_create_identity()
     engine_settings = _engine_settings(settings, keystore.pins() if keystore else {})
     advertise = await resolve_advertised(settings.advertise, settings.host)
     diagnosis = Diagnosis(
@@ -82,7 +84,10 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
         QlogFolder(settings.qlog_dir) if settings.qlog_dir else None,
     )
     tunnels = TunnelSettings() if settings.tcp else None
-    transport = QuicTransport(identity, Address(settings.host, settings.port), diagnosis=diagnosis, tunnels=tunnels)
+    local, certificates = Address(settings.host, settings.port), _certificates(settings, identity.node_id)
+    transport = QuicTransport(
+        identity, local, _quic_settings(settings), diagnosis=diagnosis, tunnels=tunnels, certificates=certificates
+    )
     engine = Engine(identity, engine_settings, random.Random())
     telemetry = Telemetry(TraceLog())
     driver = Driver(engine, transport, telemetry.emit, _pinning(keystore))
@@ -136,6 +141,7 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
         record_ttl=settings.record_ttl,
         pool=PoolSettings(
             max_size=settings.pool_max_size,
+            max_per_network=settings.pool_max_per_network,
             idle_timeout=settings.idle_timeout,
             dial_timeout=settings.connect_timeout,
         ),
@@ -144,7 +150,14 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
             interval=settings.reconnect_interval,
             max_attempts=settings.max_reconnect_attempts,
         ),
-        dht=DhtSettings(k=settings.dht_k, alpha=settings.dht_alpha, ttl=settings.record_ttl),
+        dht=DhtSettings(
+            k=settings.dht_k,
+            alpha=settings.dht_alpha,
+            ttl=settings.record_ttl,
+            total_quota=settings.dht_max_records,
+            storer_quota=settings.dht_max_records_per_peer,
+            publisher_quota=max(1, settings.dht_max_records_per_peer // 4),
+        ),
         rpc=RpcSettings(
             max_handlers=settings.max_concurrent_calls,
             # One caller, however many calls it makes, leaves room for others.
@@ -161,6 +174,26 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
             bootstraps=tuple(Address(peer.host, peer.port) for peer in settings.entries if not peer.tunnel),
         ),
     )
+
+
+def _quic_settings(settings: Settings) -> QuicSettings:
+    return QuicSettings(
+        max_half_open=settings.max_handshakes,
+        retry_threshold=settings.max_handshakes // 8,
+        initial_rate=settings.handshake_rate,
+        initial_burst=round(2.56 * settings.handshake_rate),
+    )
+
+
+def _certificates(settings: Settings, own: NodeId) -> CertificateFiles | None:
+    """The files of CA mode; None if the node is in no such mode."""
+    bundle, certificate = settings.tls_ca, settings.tls_certificate
+    if bundle is None and certificate is None:
+        return None
+    if bundle is None or certificate is None:
+        missing, given = ("tls_ca", "tls_certificate") if bundle is None else ("tls_certificate", "tls_ca")
+        raise ConfigError(missing, f"must be given too, since {given} is: CA mode shows a certificate and asks for one")
+    return CertificateFiles(bundle, certificate, own)
 
 
 def _bootstrap(peer: BootstrapPeer, settings: Settings, pins: dict[Address, NodeId]) -> Bootstrap:

@@ -5,7 +5,7 @@ MeshError
 ├── ArgumentError          an argument is wrong                        (yours; names the argument; also a ValueError)
 ├── NodeClosed             the node is stopping or has stopped         (yours)
 ├── ProtocolError          a peer sent what the protocol forbids       (the peer's; carries a code)
-├── IdentityError          a peer is not who it should be              (the peer's)
+├── IdentityError          a peer is not who it should be              (the peer's; carries a code)
 ├── PeerUnreachable        no connection could be made                 (the network's)
 └── CallError              a call or a publication did not succeed; `code` is what travels on the wire
     ├── NotFound           nobody provides the procedure
@@ -57,7 +57,11 @@ class ProtocolError(MeshError):
 
 
 class IdentityError(MeshError):
-    """A peer's identity is not the expected one, or could not be verified."""
+    """A peer's identity is not the expected one, or could not be verified; `code` is one of wire.codes."""
+
+    def __init__(self, reason: str, code: str = "bad_identity") -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class PeerUnreachable(MeshError):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from macula.core.address import Address
+from macula.core.peer_record import PeerInfo, sign_peer
 from macula.core.record import Kind
 from macula.core.requests import FindRecords, RecordsFound
-from macula.wire.messages import FindValue
+from macula.identity import NodeId
+from macula.wire.messages import FindNode, FindValue
 
 from .desk import Desk
-from .people import REALM, forged, peer, record
+from .people import REALM, WALL, forged, peer, person, record
 from .test_publisher import ALL, joined
 
 
@@ -69,3 +72,36 @@ def test_a_value_is_asked_only_of_nodes_that_serve_its_realm() -> None:
     desk.sent.clear()
     find(desk, "a")
     assert {each.peer for each in desk.sent if isinstance(each.message, FindValue)} == {peer(1).node}
+
+
+def at(host: str, *numbers: int) -> list[PeerInfo]:
+    """Records of nodes that say that they are at this host, signed by themselves."""
+    return [
+        sign_peer(
+            person(number),
+            addresses=(Address(host, 9000 + number),),
+            reachable=True,
+            name="x",
+            mode="edge",
+            realms=(REALM,),
+            wall=WALL,
+            ttl=300,
+        )
+        for number in numbers
+    ]
+
+
+def test_a_host_where_nobody_answered_is_not_dialed_again_by_this_lookup_except_for_who_is_connected() -> None:
+    desk = joined(alpha=2, max_silent=2, lookup_queries=1000)
+    invented, connected = at("10.9.9.9", *range(100, 119)), at("10.9.9.9", 150)[0]
+    desk.up(connected)
+    desk.take(FindNode)
+    nodes = tuple(info.record.encoded for info in [*invented, connected])
+    sound = {info.node: info for info in [*map(peer, ALL), connected]}
+    answers, asked = find(desk, "a"), dict[NodeId, None]()
+    while desk.sent:
+        sent = desk.sent[0]
+        asked[sent.peer] = None
+        answers += desk.answer(sound[sent.peer], nodes=nodes) if sent.peer in sound else desk.feed_failed(sent)
+    assert len(answers) == 1 and connected.node in asked
+    assert 2 <= len(asked.keys() & {info.node for info in invented}) <= 3

@@ -3,6 +3,7 @@ from __future__ import annotations
 from macula.core.record import Kind, open_record, record_key
 from macula.core.requests import PublishRecord, Received
 from macula.dht.keyspace import to_key
+from macula.runtime.telemetry import EVENTS
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
@@ -129,3 +130,12 @@ def test_the_dht_does_not_answer_through_envelopes() -> None:
     desk.feed(Received(peer(1).node, FindNode(REALM, 5, bytes(32)), hops=(peer(2).node,)))
     assert desk.sent == []
     assert [trace.name for trace in desk.traces] == ["dht.message.refused"]
+
+
+def test_a_record_for_which_there_is_no_room_is_told_as_telemetry_promises() -> None:
+    desk = Desk(storer_quota=1, publisher_quota=1)
+    assert stored(desk, record(2).encoded, record(3).encoded) == (codes.STORED, codes.QUOTA)
+    (trace,) = [trace for trace in desk.traces if trace.name == "dht.record.over_quota"]
+    assert trace.fields == {"peer": person(1).node_id}
+    assert set(trace.fields) == set(EVENTS[trace.name].metadata)
+    assert trace.limit is not None, "whoever brings many writes one line"

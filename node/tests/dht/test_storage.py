@@ -103,9 +103,22 @@ def test_quotas_and_that_a_renewal_needs_none() -> None:
     assert kept.offer(record(2, "a").encoded, STORER, REALM, WALL) == codes.STORED
     assert kept.offer(record(3, "a").encoded, STORER, REALM, WALL) == codes.QUOTA, "storer"
     assert kept.offer(record(3, "a").encoded, other, REALM, WALL) == codes.STORED
-    assert kept.offer(record(4, "a").encoded, other, REALM, WALL) == codes.QUOTA, "total"
+    assert kept.offer(record(4, "a").encoded, STORER, REALM, WALL) == codes.QUOTA, "total"
     assert kept.offer(record(1, "a", at=1, value=None).encoded, STORER, REALM, WALL + 1) == codes.STORED
     assert kept.offer(record(4, "a", at=300).encoded, other, REALM, WALL + 300) == codes.STORED, "expiry frees"
+
+
+def test_when_all_is_full_who_brought_most_gives_way_to_who_brought_less() -> None:
+    kept = storage(storer_quota=100, total_quota=6)
+    liars = [person(80 + number).node_id for number in range(2)]
+    for number in range(6):
+        assert kept.offer(record(number).encoded, liars[number % 2], REALM, WALL) == codes.STORED
+    assert kept.offer(record(10).encoded, STORER, REALM, WALL) == codes.STORED
+    assert kept.offer(record(11).encoded, STORER, REALM, WALL) == codes.STORED
+    assert kept.offer(record(12).encoded, STORER, REALM, WALL) == codes.QUOTA, "all have two, of six"
+    assert kept.offer(record(13).encoded, liars[0], REALM, WALL) == codes.QUOTA
+    nodes = {each.node for each in kept.records(KEY, WALL)}
+    assert nodes == {person(number).node_id for number in (0, 1, 2, 3, 10, 11)}, "the newest of the others went"
 
 
 def test_pages_in_the_order_of_node_ids() -> None:
@@ -168,12 +181,7 @@ class StorageMachine(RuleBasedStateMachine):
             )
             assert code == expected
         else:
-            full = (
-                len(self.best) == 6
-                or Counter(node for _, node in self.best)[offered.node] == 3
-                or Counter(self.storer.values())[person(90 + storer).node_id] == 4
-            )
-            assert code == (codes.QUOTA if full else codes.STORED)
+            assert code == (codes.STORED if self._has_room(offered.node, person(90 + storer).node_id) else codes.QUOTA)
         if code == codes.STORED:
             self.best[where] = offered
             self.until[where] = min(offered.expires, self.wall + ttl)
@@ -197,6 +205,20 @@ class StorageMachine(RuleBasedStateMachine):
             expected = sorted((kept for where, kept in self.best.items() if where[0] == key), key=lambda r: r.node)
             assert self.storage.records(key, self.wall) == expected
         assert len(self.storage) == len(self.best)
+
+    def _has_room(self, publisher: NodeId, storer: NodeId) -> bool:
+        """Whether there is, or one record of the other storer makes some."""
+        brought = Counter(self.storer.values())
+        if Counter(node for _, node in self.best)[publisher] == 3 or brought[storer] == 4:
+            return False
+        if len(self.best) < 6:
+            return True
+        heaviest, most = brought.most_common(1)[0]
+        if most <= brought[storer] + 1:
+            return False
+        newest = [where for where, who in self.storer.items() if who == heaviest][-1]
+        del self.best[newest], self.storer[newest], self.until[newest]
+        return True
 
     def _forget_expired(self) -> None:
         for where, until in list(self.until.items()):

@@ -295,7 +295,7 @@ def test_the_pool_counts_hits_and_misses() -> None:
 def test_an_address_is_up_when_the_peer_is() -> None:
     table = Table()
     number, dial = table.peers.dial_address(address(1), None, 2.5)
-    assert dial == Dial(number, (address(1),), None, 2.5)
+    assert dial == Dial(number, (address(1),), None, 2.5, host=address(1).host)
     assert story(table.connect(1, 0.1, dial=number)) == ["SendMessage"]
     outcomes = table.receive(1, hello(1), 0.2)
     assert outcomes == [PeerUp(node(1), hello(1), peer_info(1), False, address(1)), AddressUp(number, node(1))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from macula.core.lanes import Lane
 from macula.core.requests import Received
-from macula.engine.peers import MAX_EARLY
+from macula.engine.peer import MAX_EARLY
 
 from .playbook import (
     Table,

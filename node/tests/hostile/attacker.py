@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -59,6 +59,8 @@ class Attacker(asyncio.DatagramProtocol):
         self.messages: list[Message] = []
         self.read_bytes = 0
         self.end: Closing | None = None
+        self.answer: Callable[[Message], Iterable[Message]] = lambda message: ()
+        """What it says on the control lane to each message that comes."""
         settings = QuicSettings(lane_window=WINDOW)
         configuration = make_configuration(who, make_certificate(who, 7), settings, is_client=True)
         if not certified:
@@ -93,9 +95,15 @@ class Attacker(asyncio.DatagramProtocol):
         """Sound frames."""
         self.send(lane, b"".join(encode(message) for message in messages))
 
-    async def greet(self) -> None:
-        """A sound hello; returns when the victim's came, too."""
-        self.say(Lane.CONTROL, hello(peer_info(self.identity, self.realm)))
+    @property
+    def address(self) -> Address:
+        """Where its packets come from."""
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        return Address(host, port)
+
+    async def greet(self, **changes: Any) -> None:
+        """A sound hello with these changes to its peer record; returns when the victim's came, too."""
+        self.say(Lane.CONTROL, hello(peer_info(self.identity, self.realm, **changes)))
         await self.got(Hello)
 
     async def got(self, kind: type[M], count: int = 1) -> list[M]:
@@ -178,7 +186,11 @@ class Attacker(asyncio.DatagramProtocol):
         if stream_id not in self._decoders:
             self._decoders[stream_id] = Decoder()
             data = data[1:]
-        self.messages += [decoded.message for decoded in self._decoders[stream_id].feed(data)]
+        for decoded in self._decoders[stream_id].feed(data):
+            self.messages.append(decoded.message)
+            answers = tuple(self.answer(decoded.message))
+            if answers:
+                self.say(Lane.CONTROL, *answers)
         self._consumed[stream_id] = self._consumed.get(stream_id, 0) + len(data)
         if self._reads:
             self.quic.grant(stream_id, self._consumed[stream_id] + WINDOW, self.read_bytes + 3 * WINDOW)

@@ -73,13 +73,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    """Two nodes that are connected and serve ECHO."""
+async def scene(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, **settings: Any
+) -> AsyncIterator[Scene]:
+    """Two nodes that are connected and serve ECHO; the victim has these settings."""
     clock = Clock()
     monkeypatch.setattr("macula.api.TraceLog", partial(TraceLog, clock))
     monkeypatch.setattr(logging.getLogger("macula"), "propagate", True)
     log.set_level(logging.INFO, "macula")
-    async with macula.connect(REALM, "victim", host="127.0.0.1") as victim:
+    async with macula.connect(REALM, "victim", host="127.0.0.1", **settings) as victim:
         place = (await victim.status())["listen"]
         async with macula.connect(REALM, "good", [place], host="127.0.0.1") as good:
             for node in (victim, good):

@@ -11,7 +11,7 @@ from macula.core.address import Address
 from macula.core.events import Tick
 from macula.core.lanes import Lane
 from macula.core.record import Kind, sign_record
-from macula.engine.peers import MAX_EARLY
+from macula.engine.peer import MAX_EARLY
 from macula.errors import CallError
 from macula.identity import Identity
 from macula.wire import Message, encode

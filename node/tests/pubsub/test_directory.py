@@ -53,6 +53,16 @@ def test_subscribers_are_bounded_and_what_is_left_out_is_told() -> None:
     assert actions[-1].fields == {"topic": "a.b", "subscribers": 3, "kept": 2}
 
 
+def test_who_is_connected_is_not_left_out() -> None:
+    directory, listing, _ = make(max_subscribers=2)
+    directory.peer_up(C)
+    directory.peer_up(B)
+    directory.peer_down(B)
+    directory.refresh(listing, 5.0)
+    directory.found(RecordsFound(1, tuple(topic_record(node, "a.b", {"patterns": ["a.b"]}) for node in (A, B, C))))
+    assert list(listing.nodes) == [C, A]
+
+
 def test_one_lookup_at_a_time_and_none_while_the_list_is_young() -> None:
     directory, listing, actions = make()
     directory.refresh(listing, 5.0)

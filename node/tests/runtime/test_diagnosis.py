@@ -61,6 +61,11 @@ def test_a_node_that_is_well_needs_nothing() -> None:
         ("bad_identity", "another key", "macula pins forget b:9443"),
         ("unreachable", "refused: no_common_realm: serves a", "same realm"),
         ("unreachable", "refused: expired: not valid now", "set the clock"),
+        ("unreachable", "b:9443: no_chain: only its own key", "tls_ca and tls_certificate"),
+        ("unreachable", "b:9443: unknown_ca: leads nowhere", "same CA bundle"),
+        ("unreachable", "b:9443: certificate_expired: until 2026", "renew the certificate"),
+        ("unreachable", "b:9443: wrong_name: does not name b", "macula ca issue --host"),
+        ("unreachable", "b:9443: bad_certificate: for e-mail", "macula ca issue"),
     ],
 )
 def test_a_bootstrap_that_failed_says_why_and_what_helps(code: str, reason: str, remedy: str) -> None:

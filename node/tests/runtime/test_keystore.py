@@ -8,6 +8,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from macula.core.address import Address
 from macula.errors import ConfigError
@@ -46,6 +53,43 @@ def test_a_damaged_key_is_named_and_not_replaced(tmp_path: Path, content: bytes)
     with pytest.raises(ConfigError, match=r"identity\.key must hold 64 hex digits"):
         Keystore(tmp_path).load_or_create_identity()
     assert path.read_bytes() == content
+
+
+def pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+def test_a_key_by_other_tools_is_the_identity(tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    path = tmp_path / "tls.key"
+    path.write_bytes(pem(key))
+    path.chmod(0o600)
+    identity = Keystore(tmp_path / "data", path).load_or_create_identity()
+    assert identity.node_id == key.public_key().public_bytes_raw()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pem(ec.generate_private_key(ec.SECP256R1())),
+        pem(ed25519.Ed25519PrivateKey.generate(), b"secret"),
+        b"-----BEGIN PRIVATE KEY-----",
+    ],
+)
+def test_a_key_of_no_use_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "tls.key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"tls\.key must hold .* an Ed25519 key in PEM"):
+        Keystore(tmp_path, path).load_or_create_identity()
+
+
+def test_a_key_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no file") as caught:
+        Keystore(tmp_path, tmp_path / "tls.key").load_or_create_identity()
+    assert caught.value.field == "tls_key" and list(tmp_path.iterdir()) == []
 
 
 def test_no_identity_is_made_by_looking(tmp_path: Path) -> None:

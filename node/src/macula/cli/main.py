@@ -26,6 +26,7 @@ COMMANDS = (
     "subscribe",
     "dht",
     "id",
+    "ca",
     "pins",
     "settings",
 )

@@ -149,6 +149,31 @@ class Settings(BaseSettings):
         About(env=(CONTROL_SOCKET_VARIABLE,), accepts="a path", default="control.sock in data_dir"),
         Field(description="The unix socket through which the command line talks to the running node."),
     ] = Field(default_factory=control_socket_in)
+    tls_ca: Annotated[
+        OptionalPath,
+        About(accepts="a file", default="none"),
+        Field(
+            description="CA mode: PEM certificates of the CAs that certify nodes. Every peer must then show a "
+            "certificate over its key that one of them issued, and that names the host where a person configured one. "
+            "A relative path is within data_dir."
+        ),
+    ] = None
+    tls_certificate: Annotated[
+        OptionalPath,
+        About(accepts="a file", default="none"),
+        Field(
+            description="CA mode: this node's own certificate, over its identity key, and behind it those between it "
+            "and the CA, in PEM. Read again when it changes, as tls_ca is."
+        ),
+    ] = None
+    tls_key: Annotated[
+        OptionalPath,
+        About(accepts="a file", default="identity.key in data_dir"),
+        Field(
+            description="The node's identity: an Ed25519 private key in PEM (PKCS #8, not encrypted), as other tools "
+            "make it."
+        ),
+    ] = None
     health_host: Annotated[IpAddress, Field(description="The local address of the HTTP health endpoint.")] = "0.0.0.0"  # noqa: S104
     health_port: Annotated[
         Port,
@@ -177,6 +202,34 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=100_000, description="Most connections; the least recently used one that is idle makes room."),
     ] = 1000
+    pool_max_per_network: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Of these, by nodes that came from one globally routable /24 (IPv4) or /56 (IPv6); more are "
+            "refused as busy.",
+        ),
+    ] = 256
+    max_handshakes: Annotated[
+        int,
+        Field(
+            ge=8,
+            le=100_000,
+            description="Handshakes of others under way at once; from an eighth of that on they have to prove their "
+            "address first (Retry), above it they are dropped.",
+        ),
+    ] = 512
+    handshake_rate: Annotated[
+        int,
+        About(unit="per s"),
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Handshakes that one /24 (IPv4) or /56 (IPv6) may leave unfinished in the long run; 2.5 "
+            "seconds' worth at once.",
+        ),
+    ] = 50
     reconnect: Annotated[
         bool,
         Field(
@@ -210,6 +263,19 @@ class Settings(BaseSettings):
         About(unit="s"),
         Field(ge=10, le=86400, description="How long a record of this node lives; it is renewed at half of that."),
     ] = 300
+    dht_max_records: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000_000,
+            description="Records of at most 1 KiB kept for others; above it, who brought most makes room for who "
+            "brought less.",
+        ),
+    ] = 32768
+    dht_max_records_per_peer: Annotated[
+        int,
+        Field(ge=1, le=10_000_000, description="Of these, brought by one peer; of one publisher a quarter of that."),
+    ] = 4096
     path_policy: Annotated[
         Literal["auto", "never-relay", "relay-only"],
         BeforeValidator(lower),

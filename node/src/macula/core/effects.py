@@ -20,7 +20,8 @@ class Dial:
     """Connect to whoever answers at one of `addresses`; if `expected` is set, only to that node, through `relays` too,
     which are tried at once while the addresses follow one by one. A relay without a session there is left out.
 
-    Only an address that a person configured may have a DNS name as its host.
+    Only an address that a person configured may have a DNS name as its host. `host` is that name or address, if it was
+    one: in CA mode the peer's certificate must name it.
 
     Answered by exactly one PeerConnected or DialFailed with the same `dial`, within `timeout` seconds.
     """
@@ -30,6 +31,7 @@ class Dial:
     expected: NodeId | None
     timeout: float
     relays: tuple[NodeId, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ class PeerLost:
 
 @dataclass(frozen=True, slots=True)
 class PeerRefused:
-    """The transport closed an inbound connection that broke the protocol before it was announced by PeerConnected.
-    `who` is the node if it proved to be one, else the host that its packets came from."""
+    """The transport closed a connection that broke the protocol before it was announced by PeerConnected: an inbound
+    one, or one whose peer has no certificate that CA mode accepts. `who` is the node if it proved to be one, else the
+    host that its packets came from."""
 
     who: NodeId | str
     code: str

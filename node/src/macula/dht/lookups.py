@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class Search:
     started: float = 0.0
     ended: bool = False
     pages: dict[NodeId, int] = field(default_factory=dict)
+    silent: Counter[str] = field(default_factory=Counter)
+    """Hosts at which nodes were sought that did not answer, and how many of them."""
 
     @property
     def closest(self) -> tuple[PeerInfo, ...]:
@@ -128,12 +130,19 @@ class Lookups:
         if search.ended or lookup is None:
             return
         while (info := lookup.next_query()) is not None:
-            if self._contacts.is_failing(info.node, turn.now):
+            if self._contacts.is_failing(info.node, turn.now) or self._is_in_vain(search, info):
                 lookup.failed(info.node)  # since it became a candidate of this lookup
             else:
                 self._ask(turn, number, search, info, b"")
         if lookup.finished:
             self._end(turn, number, search)
+
+    def _is_in_vain(self, search: Search, info: PeerInfo) -> bool:
+        """Whether others were sought at the hosts of this node, and none was there: whoever answers a lookup can invent
+        any number of nodes, make it wait for them, and have it dial a host that knows nothing of it."""
+        if self._queries.is_connected(info.node):
+            return False
+        return any(search.silent[address.host] >= self._settings.max_silent for address in info.addresses)
 
     def _ask(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes) -> None:
         realm = search.realm or common_realm(self._realms, info.realms) or ""
@@ -147,6 +156,7 @@ class Lookups:
         def failed(turn: Turn) -> None:
             if search.lookup:
                 search.lookup.failed(info.node)
+            search.silent.update({address.host for address in info.addresses})
             self._go_on(turn, number, search)
 
         self._queries.ask(

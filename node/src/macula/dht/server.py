@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 
+from macula.core.effects import Trace
 from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record
@@ -77,6 +78,8 @@ class Server:
         code = self._storage.offer(encoded, peer, realm, turn.wall)
         if code not in _NO_FAULT:
             turn.refuse("dht.record.refused", peer, code)
+        if code == codes.QUOTA:
+            turn.emit(Trace("dht.record.over_quota", {"peer": peer}, limit=f"dht.record.over_quota {peer}"))
         if code == codes.STORED:
             record = self._verifier.record(encoded)
             if record.kind is Kind.PEER and record.node == peer and not record.is_tombstone:

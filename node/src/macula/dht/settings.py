@@ -38,6 +38,9 @@ class DhtSettings:
     lookup_queries: int = 128
     """Most peers that one lookup asks: what an attacker that invents ever closer contacts can make it send."""
 
+    max_silent: int = 2
+    """Nodes at one host that did not answer a lookup, after which it seeks no others there, but those connected."""
+
     max_lookups: int = 32
     """Lookups running at once; more wait."""
 

@@ -14,6 +14,9 @@ from macula.errors import ProtocolError
 from macula.identity import NodeId
 from macula.wire import codes
 
+_Place = tuple[bytes, NodeId]
+"""The key and the node of a record: there is one for each."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -24,7 +27,9 @@ class _Kept:
 class Storage:
     """Verified records by key and node, bounded by quotas, each until it expires.
 
-    A tombstone is kept like any record, so that the record it replaced cannot come back. Times are `wall`.
+    When all room is taken, a peer that brought little takes a place of the one that brought most: however many records
+    a few peers make up, they cannot keep out those of others. A tombstone is kept like any record, so that the record
+    it replaced cannot come back. Times are `wall`.
     """
 
     def __init__(self, settings: DhtSettings, verifier: Verifier) -> None:
@@ -33,8 +38,8 @@ class Storage:
         self._kept: dict[bytes, dict[NodeId, _Kept]] = {}
         self._nodes: dict[bytes, list[NodeId]] = {}
         self._of_publisher: Counter[NodeId] = Counter()
-        self._of_storer: Counter[NodeId] = Counter()
-        self._expiry: Timers[tuple[bytes, NodeId]] = Timers()
+        self._of_storer: dict[NodeId, dict[_Place, None]] = {}
+        self._expiry: Timers[_Place] = Timers()
         self._size = 0
 
     def __len__(self) -> int:
@@ -104,17 +109,26 @@ class Storage:
         return self._expiry.next()
 
     def _has_room(self, publisher: NodeId, storer: NodeId) -> bool:
-        return (
-            self._size < self._settings.total_quota
-            and self._of_publisher[publisher] < self._settings.publisher_quota
-            and self._of_storer[storer] < self._settings.storer_quota
-        )
+        brought = len(self._of_storer.get(storer, ()))
+        if self._of_publisher[publisher] >= self._settings.publisher_quota or brought >= self._settings.storer_quota:
+            return False
+        return self._size < self._settings.total_quota or self._make_room(brought + 1)
+
+    def _make_room(self, brought: int) -> bool:
+        """Drop the newest record of the peer that brought most, if that is more than `brought`."""
+        most = max(self._of_storer.values(), key=len)
+        if len(most) <= brought:
+            return False
+        key, node = next(reversed(most))
+        self._expiry.cancel((key, node))
+        self._remove(key, node)
+        return True
 
     def _insert(self, key: bytes, record: Record, storer: NodeId) -> None:
         self._kept.setdefault(key, {})
         bisect.insort(self._nodes.setdefault(key, []), record.node)
         self._of_publisher[record.node] += 1
-        self._of_storer[storer] += 1
+        self._of_storer.setdefault(storer, {})[key, record.node] = None
         self._size += 1
 
     def _remove(self, key: bytes, node: NodeId) -> None:
@@ -123,8 +137,11 @@ class Storage:
         del nodes[bisect.bisect_left(nodes, node)]
         if not nodes:
             del self._kept[key], self._nodes[key]
-        for counts, who in ((self._of_publisher, node), (self._of_storer, kept.storer)):
-            counts[who] -= 1
-            if not counts[who]:
-                del counts[who]
+        self._of_publisher[node] -= 1
+        if not self._of_publisher[node]:
+            del self._of_publisher[node]
+        brought = self._of_storer[kept.storer]
+        del brought[key, node]
+        if not brought:
+            del self._of_storer[kept.storer]
         self._size -= 1

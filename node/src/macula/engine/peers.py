@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from macula.core.address import Address
 from macula.core.effects import ClosePeer, Dial, SendMessage
@@ -20,7 +18,7 @@ from macula.core.events import (
     SendReady,
 )
 from macula.core.lanes import Lane
-from macula.core.peer_record import PeerInfo, RelayPlace, clock_difference
+from macula.core.peer_record import RelayPlace, clock_difference
 from macula.core.requests import (
     Hold,
     LearnAddress,
@@ -35,12 +33,14 @@ from macula.core.requests import (
     SendTo,
 )
 from macula.core.results import PeerStatus, PoolStatistics
-from macula.core.route import Relayed, Route
+from macula.core.route import Relayed
 from macula.core.service import Action
 from macula.core.timers import Timers
+from macula.engine.crowd import Crowd
 from macula.engine.dialer import DISCONNECTED, Dialer
 from macula.engine.hello import check_hello, check_realm, make_hello
 from macula.engine.notices import AddressFailed, AddressUp, Notice, is_ordinary, refusal
+from macula.engine.peer import Peer, State
 from macula.engine.pool import ConnectionPool
 from macula.engine.self_record import SelfRecord
 from macula.engine.send_queue import SendQueue
@@ -50,34 +50,7 @@ from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Disconnect, Hello, Ping, Pong
 
-MAX_EARLY = 64
-MAX_EARLY_BYTES = 1 << 20
-"""Messages, and bytes of their frames, that may overtake a hello: lanes are streams of their own, so what was sent on
-another lane arrives first if the hello's packet is lost."""
-
 Outcome = Action | PeerUp | PeerDown | PeerSuspect | PathMoved | Received | SendFailed | Notice
-
-
-class _State(Enum):
-    GREETING = auto()
-    UP = auto()
-    CLOSING = auto()
-
-
-@dataclass(slots=True)
-class _Peer:
-    inbound: bool
-    since: float
-    waiting: SendQueue
-    route: Route
-    state: _State = _State.GREETING
-    dials: list[int] = field(default_factory=list)
-    info: PeerInfo | None = None
-    clock: float = 0.0
-    realms: tuple[str, ...] = ()
-    early: list[MessageReceived] = field(default_factory=list)
-    blocked: set[Lane] = field(default_factory=set)
-    queues: dict[Lane, SendQueue] = field(default_factory=dict)
 
 
 class PeerTable:
@@ -91,10 +64,11 @@ class PeerTable:
         self._own = own
         self._dialer = dialer
         self._tokens = tokens
-        self._peers: dict[NodeId, _Peer] = {}
+        self._peers: dict[NodeId, Peer] = {}
         self._address_dials: set[int] = set()
         self._hello_timers: Timers[NodeId] = Timers()
         self._pool = ConnectionPool(settings.pool.max_size, settings.pool.idle_timeout)
+        self._crowd = Crowd(settings.pool.max_per_network)
 
     # What services and the application ask for.
 
@@ -106,7 +80,7 @@ class PeerTable:
         peer = self._peers.get(request.peer)
         if peer is None:
             return list(self._dialer.send(request, now))
-        if peer.state is not _State.UP:
+        if peer.state is not State.UP:
             return self._queue(peer.waiting, request)
         return self._transmit(peer, request)
 
@@ -141,7 +115,7 @@ class PeerTable:
         the returned number follows."""
         dial = next(self._tokens)
         self._address_dials.add(dial)
-        return dial, Dial(dial, (address, *tunnels), expected, timeout)
+        return dial, Dial(dial, (address, *tunnels), expected, timeout, host=address.host)
 
     def refuse(self, peer: NodeId, code: str, reason: str) -> list[Outcome]:
         """Close the connection of a peer that broke the protocol; others notice nothing."""
@@ -161,11 +135,15 @@ class PeerTable:
         peer = self._peers.get(event.peer)
         if peer is not None and not event.fresh:
             return self._joined_dial(event, peer)
+        if peer is None and event.dial is None and not self._crowd.enter(event.peer, event.route):
+            reason = "too many nodes of your network are connected here"
+            refused = refusal("peer.refused", event.peer, codes.BUSY, reason)
+            return [refused, ClosePeer(event.peer, codes.BUSY, reason)]
         outcomes: list[Outcome] = []
-        if peer is not None and peer.state is _State.UP:
+        if peer is not None and peer.state is State.UP:
             outcomes += self._down(event.peer, peer, codes.DUPLICATE, "replaced by a new connection")
         waiting = SendQueue(self._settings.pool) if peer is None else peer.waiting
-        new = self._peers[event.peer] = _Peer(event.dial is None, now, waiting, event.route)
+        new = self._peers[event.peer] = Peer(event.dial is None, now, waiting, event.route)
         if peer is not None:
             new.dials = peer.dials
         if event.dial in self._address_dials and event.dial is not None:
@@ -184,12 +162,13 @@ class PeerTable:
         if peer is None:
             return []
         self._pool.remove(event.peer)
+        self._crowd.leave(event.peer)
         self._hello_timers.cancel(event.peer)
-        if peer.state is _State.UP:
+        if peer.state is State.UP:
             return self._down(event.peer, peer, event.code, event.reason)
         reason = f"{event.code}: {event.reason}"
         outcomes: list[Outcome] = []
-        if peer.state is _State.GREETING and not is_ordinary(event.code):
+        if peer.state is State.GREETING and not is_ordinary(event.code):
             outcomes.append(refusal("connection.failed", event.peer, event.code, event.reason))
         outcomes += [self._address_failed(dial, UNREACHABLE, reason) for dial in peer.dials]
         outcomes += self._dialer.refused(event.peer, reason, now)
@@ -216,13 +195,12 @@ class PeerTable:
     def received(self, event: MessageReceived, now: float, wall: float) -> list[Outcome]:
         """A message: hello first, then anything of a realm that both sides serve."""
         peer = self._peers.get(event.peer)
-        if peer is None or peer.state is _State.CLOSING:
+        if peer is None or peer.state is State.CLOSING:
             return []
         self._pool.touch(event.peer, now)
         try:
-            if peer.state is _State.GREETING:
-                if event.lane is not Lane.CONTROL and _has_room(peer.early, event):
-                    peer.early.append(event)
+            if peer.state is State.GREETING:
+                if event.lane is not Lane.CONTROL and peer.keep_early(event):
                     return []
                 return self._greeted(event, peer, now, wall)
             check_realm(event.message, peer.realms, self._settings.realms)
@@ -242,7 +220,7 @@ class PeerTable:
     def lane(self, event: SendBlocked | SendReady) -> list[Outcome]:
         """The credit of a lane is used up, or there is some again."""
         peer = self._peers.get(event.peer)
-        if peer is None or peer.state is _State.CLOSING:
+        if peer is None or peer.state is State.CLOSING:
             return []
         if isinstance(event, SendBlocked):
             peer.blocked.add(event.lane)
@@ -255,7 +233,7 @@ class PeerTable:
     def suspect(self, event: PeerSuspect) -> list[Outcome]:
         """The transport doubts a connection, or no longer."""
         peer = self._peers.get(event.peer)
-        if peer is None or peer.state is not _State.UP:
+        if peer is None or peer.state is not State.UP:
             return []
         return [event]
 
@@ -265,7 +243,7 @@ class PeerTable:
         if peer is None:
             return []
         peer.route = event.route
-        return [event] if peer.state is _State.UP else []
+        return [event] if peer.state is State.UP else []
 
     def tick(self, now: float) -> list[Outcome]:
         """Close what said no hello in time and what nobody used."""
@@ -286,7 +264,7 @@ class PeerTable:
     def is_up(self, peer: NodeId) -> bool:
         """Whether messages can be exchanged with the peer."""
         known = self._peers.get(peer)
-        return known is not None and known.state is _State.UP
+        return known is not None and known.state is State.UP
 
     def is_wanted(self, peer: NodeId) -> bool:
         """Whether something counts on a connection to the peer, be there one or not."""
@@ -295,7 +273,7 @@ class PeerTable:
     def is_clear(self, peer: NodeId, lane: Lane) -> bool:
         """Whether nothing waits to be sent to the peer on this lane."""
         known = self._peers.get(peer)
-        return known is not None and known.state is _State.UP and not known.queues.get(lane)
+        return known is not None and known.state is State.UP and not known.queues.get(lane)
 
     def connected_nodes(self) -> list[NodeId]:
         """Every node the transport is connected to, those behind relays first: closing these takes the relays."""
@@ -306,7 +284,7 @@ class PeerTable:
         return tuple(
             PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since, peer.clock)
             for node, peer in self._peers.items()
-            if peer.state is _State.UP and peer.info is not None
+            if peer.state is State.UP and peer.info is not None
         )
 
     def pool_stats(self) -> PoolStatistics:
@@ -319,7 +297,7 @@ class PeerTable:
         queues = (queue for peer in self._peers.values() for queue in (peer.waiting, *peer.queues.values()))
         return self._dialer.queued + sum(len(queue) for queue in queues)
 
-    def _greeted(self, event: MessageReceived, peer: _Peer, now: float, wall: float) -> list[Outcome]:
+    def _greeted(self, event: MessageReceived, peer: Peer, now: float, wall: float) -> list[Outcome]:
         hello = event.message
         if isinstance(hello, Disconnect):
             return []
@@ -328,7 +306,7 @@ class PeerTable:
         info = check_hello(event.peer, hello, self._settings.realms, wall)
         self._hello_timers.cancel(event.peer)
         self._dialer.learn(info)
-        peer.state, peer.info, peer.realms = _State.UP, info, hello.realms
+        peer.state, peer.info, peer.realms = State.UP, info, hello.realms
         peer.clock = clock_difference(info.record, wall)
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound, peer.route)]
@@ -338,22 +316,22 @@ class PeerTable:
         early, peer.early = peer.early, []
         return outcomes + [outcome for message in early for outcome in self.received(message, now, wall)]
 
-    def _transmit(self, peer: _Peer, request: SendTo) -> list[Outcome]:
+    def _transmit(self, peer: Peer, request: SendTo) -> list[Outcome]:
         if request.lane in peer.blocked or peer.queues.get(request.lane):
             return self._queue(peer.queues.setdefault(request.lane, SendQueue(self._settings.pool)), request)
         return [SendMessage(request.peer, request.lane, request.message)]
 
     def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
         peer = self._peers.get(node)
-        if peer is None or peer.state is _State.CLOSING:
+        if peer is None or peer.state is State.CLOSING:
             return []
-        was_up = peer.state is _State.UP
-        peer.state = _State.CLOSING
+        was_up = peer.state is State.UP
+        peer.state = State.CLOSING
         self._hello_timers.cancel(node)
         self._pool.remove(node)
         return [ClosePeer(node, code, reason), *(self._down(node, peer, code, reason) if was_up else ())]
 
-    def _down(self, node: NodeId, peer: _Peer, code: str, reason: str) -> list[Outcome]:
+    def _down(self, node: NodeId, peer: Peer, code: str, reason: str) -> list[Outcome]:
         queued = [request for queue in peer.queues.values() for request in queue.take()]
         peer.queues.clear()
         peer.blocked.clear()
@@ -366,13 +344,13 @@ class PeerTable:
             return []
         return _failed(request, codes.BUSY, "too many messages wait for this peer")
 
-    def _joined_dial(self, event: PeerConnected, peer: _Peer) -> list[Outcome]:
+    def _joined_dial(self, event: PeerConnected, peer: Peer) -> list[Outcome]:
         # One that seemed dead and was dialed anew answers again: that attempt is over.
-        waiting = self._dialer.connected(event.peer) if peer.state is _State.UP else []
+        waiting = self._dialer.connected(event.peer) if peer.state is State.UP else []
         outcomes = [outcome for request in waiting for outcome in self._transmit(peer, request)]
         if event.dial is None or event.dial not in self._address_dials:
             return outcomes
-        if peer.state is _State.UP:
+        if peer.state is State.UP:
             return [*outcomes, self._address_up(event.dial, event.peer)]
         peer.dials.append(event.dial)
         return outcomes
@@ -393,8 +371,3 @@ class PeerTable:
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:
     return [] if request.token is None else [SendFailed(request.token, request.peer, code, reason)]
-
-
-def _has_room(early: list[MessageReceived], event: MessageReceived) -> bool:
-    size = sum(message.size for message in early) + event.size
-    return len(early) < MAX_EARLY and size <= MAX_EARLY_BYTES

@@ -35,6 +35,8 @@ class PoolSettings:
 
     max_size: int = 1000
     """Most connections; the least recently used one that is not in use makes room."""
+    max_per_network: int = 256
+    """Of these, by peers that came from one globally routable /24 (IPv4) or /56 (IPv6); more are refused as busy."""
     idle_timeout: float = 300.0
     """Seconds after which a connection that nobody used is closed."""
     dial_timeout: float = 3.0

@@ -49,6 +49,15 @@ class Directory:
         self._tokens = tokens
         self._emit = emit
         self._asked: dict[int, Listing] = {}
+        self._connected: dict[NodeId, None] = {}
+
+    def peer_up(self, node: NodeId) -> None:
+        """The node is connected."""
+        self._connected[node] = None
+
+    def peer_down(self, node: NodeId) -> None:
+        """It is not any more."""
+        self._connected.pop(node, None)
 
     def refresh(self, listing: Listing, now: float) -> None:
         """Look the topic's subscribers up again if the list is old and no lookup is running."""
@@ -73,7 +82,9 @@ class Directory:
                 listing.found[record.node] = None
         if listing.pending:
             return None
-        kept = sorted(listing.found)[: self._settings.max_subscribers]
+        # Who is connected exists: nobody can push them out by subscribing for nodes that he invents.
+        kept = sorted(listing.found, key=lambda node: (node not in self._connected, node))
+        kept = kept[: self._settings.max_subscribers]
         if len(kept) < len(listing.found):
             fields = {"topic": listing.topic, "subscribers": len(listing.found), "kept": len(kept)}
             self._emit(Trace("publish.truncated", fields, limit=f"publish.truncated {listing.topic}"))

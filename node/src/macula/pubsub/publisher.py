@@ -142,6 +142,7 @@ class Publisher:
 
     def peer_down(self, node: NodeId, now: float) -> None:
         """What was sent to this peer may be lost."""
+        self._directory.peer_down(node)
         for outbox in list(self._busy.get(node, {}).values()):
             sent = [entry for entry in outbox.entries.values() if entry.state is State.SENT]
             if sent:
@@ -149,6 +150,7 @@ class Publisher:
 
     def peer_up(self, node: NodeId, now: float) -> None:
         """What waited for this peer goes out at once."""
+        self._directory.peer_up(node)
         for outbox in list(self._busy.get(node, {}).values()):
             if outbox.down:
                 self._retry(outbox, now)

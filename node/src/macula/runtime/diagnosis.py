@@ -65,6 +65,11 @@ def glance(status: State) -> list[Finding]:
 
 
 _REMEDIES = {
+    "no_chain": "one of the two is in CA mode and the other not: give both tls_ca and tls_certificate, or neither",
+    "unknown_ca": "give both nodes the same CA bundle (tls_ca), with the CA that issued the other's certificate",
+    "certificate_expired": "renew the certificate that is named (`macula ca issue`), or set the clock of this host",
+    "wrong_name": "issue its certificate for that host (`macula ca issue --host`), or dial it by a name that it has",
+    "bad_certificate": "issue that certificate anew, for TLS servers and clients (`macula ca issue`)",
     "no_common_realm": "give both nodes the same realm (MACULA_REALM)",
     "no_common_version": "bring both nodes to versions that have a protocol in common",
     "expired": "set the clock of this host and of the bootstrap, such as by `timedatectl set-ntp true`",

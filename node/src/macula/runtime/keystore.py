@@ -9,6 +9,10 @@ import stat
 import tempfile
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from macula.core.address import Address
 from macula.errors import ArgumentError, ConfigError
 from macula.identity import Identity, NodeId
@@ -17,15 +21,18 @@ from macula.identity.keys import SECRET_SIZE
 IDENTITY_FILE = "identity.key"
 PINS_FILE = "pins.json"
 MAX_PINS_FILE = 1 << 20
+MAX_KEY_FILE = 4096
 
 
 class Keystore:
     """The files of a node in its data directory. Every method raises ConfigError, naming the file, if it cannot be
     used; both files are replaced as a whole, so a crash leaves the old or the new one."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, key: Path | None = None) -> None:
+        """`key` holds the identity instead of a file in `data_dir`; it is read only."""
         self._dir = data_dir
-        self._identity = data_dir / IDENTITY_FILE
+        self._key = key
+        self._identity = key or data_dir / IDENTITY_FILE
         self._pins = data_dir / PINS_FILE
 
     def load_or_create_identity(self) -> Identity:
@@ -33,13 +40,16 @@ class Keystore:
         return self.load_identity() or self._create_identity()
 
     def load_identity(self) -> Identity | None:
-        """The identity that is kept, if there is one: 32 bytes of Ed25519 seed as hex in a file for its owner only."""
+        """The identity that is kept, if there is one, in a file for its owner only: the 32 bytes of an Ed25519 seed as
+        hex, or the key in PEM."""
         try:
             with self._identity.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                text = file.read(4 * SECRET_SIZE)
+                text = file.read(MAX_KEY_FILE)
         except FileNotFoundError:
-            return None
+            if self._key is None:
+                return None
+            raise ConfigError("tls_key", f"there is no file {self._key}") from None
         except OSError as error:
             raise ConfigError("data_dir", f"cannot read {self._identity}: {error.strerror}") from error
         if mode & 0o077:
@@ -49,11 +59,14 @@ class Keystore:
                 f"chmod 600 {self._identity}, or remove it to get a new identity",
             )
         try:
+            if text.startswith(b"-----"):
+                return Identity(_seed_of(text))
             return Identity(bytes.fromhex(text.decode("ascii").strip()))
-        except (ValueError, ArgumentError) as error:
+        except (ValueError, TypeError, ArgumentError, UnsupportedAlgorithm) as error:
             raise ConfigError(
                 "data_dir",
-                f"{self._identity} must hold {2 * SECRET_SIZE} hex digits and does not: restore it, or remove it to "
+                f"{self._identity} must hold {2 * SECRET_SIZE} hex digits, or an Ed25519 key in PEM that is not "
+                f"encrypted, and does not: restore it, or remove it to "
                 "get a new identity",
             ) from error
 
@@ -127,3 +140,10 @@ class Keystore:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _seed_of(pem: bytes) -> bytes:
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"the key is {type(key).__name__}")
+    return key.private_bytes_raw()

@@ -66,6 +66,7 @@ class StatusReporter:
             "reachable": self._settings.reachable,
             "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],
             "nat": status.nat,
+            "handshakes": asdict(self._transport.handshakes),
             "tunnels": asdict(self._transport.tunnels),
             "dht": asdict(status.dht),
             "pool": asdict(status.pool) | {"limit": self._settings.pool.max_size},

@@ -87,6 +87,7 @@ EVENTS: Mapping[str, EventKind] = MappingProxyType(
         "relay.granted": EventKind("this node relays for a peer", ("sessions",), ("peer",)),
         "relay.refused": EventKind("this node does not relay for a peer that asked", (), _CLOSED),
         "relay.ended": EventKind("this node relays for a peer no longer", ("sessions",), ("peer",)),
+        "dht.record.over_quota": EventKind("a peer brought a record for which there is no room", (), ("peer",)),
         "nat.detected": EventKind(
             "what this node is behind is known, or has changed",
             (),

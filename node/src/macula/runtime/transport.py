@@ -48,6 +48,15 @@ class RelayCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class HandshakeCounts:
+    """Handshakes of others that are under way, and how many were not let begin since the start, by reason: `full`
+    (max_handshakes), `rate` (handshake_rate), `retry` (had to prove their address first, and may have come again)."""
+
+    under_way: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelCounts:
     """The TCP ports at which a node takes tunnels; those that others opened and those that it opened; datagrams that it
     did not send, since a tunnel was too slow or not to be had; and connections that were none, by reason."""
@@ -82,6 +91,11 @@ class Transport(Protocol):
     @property
     def relayed(self) -> RelayCounts:
         """What this node forwarded as a relay."""
+        ...
+
+    @property
+    def handshakes(self) -> HandshakeCounts:
+        """Handshakes that others began."""
         ...
 
     @property

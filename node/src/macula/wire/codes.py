@@ -11,10 +11,17 @@ NO_COMMON_VERSION = "no_common_version"  # a frame or a hello of versions that t
 NO_COMMON_REALM = "no_common_realm"
 WRONG_REALM = "wrong_realm"  # a frame names a realm that its sender did not claim in hello, or that is not served here
 BAD_IDENTITY = "bad_identity"  # the peer's key is not the expected one, or it showed none
+NO_CHAIN = "no_chain"  # CA mode: the peer shows a key of its own and no certificate of a CA
+UNKNOWN_CA = "unknown_ca"  # CA mode: its certificate does not lead to a CA that is trusted here
+CERTIFICATE_EXPIRED = "certificate_expired"  # CA mode: its certificate, or one above it, is not valid now
+WRONG_NAME = "wrong_name"  # CA mode: its certificate does not name the host that was dialed
+BAD_CERTIFICATE = "bad_certificate"  # CA mode: its certificate is malformed or for another use
 GOING_AWAY = "going_away"  # graceful stop
 IDLE = "idle"  # not used for the idle time
 EVICTED = "evicted"  # made room for another connection
 DUPLICATE = "duplicate"  # both sides dialed; the other connection stays
+
+CERTIFICATE = frozenset({NO_CHAIN, UNKNOWN_CA, CERTIFICATE_EXPIRED, WRONG_NAME, BAD_CERTIFICATE})
 
 # Answers to Store, one for each record.
 STORED = "stored"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aioquic.quic.packet import QuicHeader, QuicPacketType
+from aioquic.tls import Epoch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,12 +16,14 @@ from macula.core.address import Address
 from macula.core.events import DatagramReceived
 from macula.core.network_limiter import PrefixLimiter
 from macula.core.networks import network_of
+from macula.core.route import Relayed
 from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.demux import parse_header
 from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.tuned import MAX_TLS_MESSAGE
 from macula.wire.messages import Publish
 
-from .network import Host, Link, Network, numbered
+from .network import MTU, Host, Link, Network, numbered
 
 
 def first_flight(net: Network, seed: int = 99) -> bytes:
@@ -91,6 +94,15 @@ def test_what_a_first_datagram_gets(changes: dict[str, Any], size: int, half_ope
     assert not isinstance(verdict, Reply) or len(verdict.data) < size
 
 
+def test_what_is_not_let_begin_is_counted_by_its_reason() -> None:
+    admission = Admission(QuicSettings(initial_burst=2), random.Random(1))
+    for half_open in (0, 64, 64, 512):
+        admission.judge(header(), 1200, Address("192.0.2.1", 9), half_open, 0.0)
+    net = Network()
+    admission.judge(header(), 1200, Relayed(net.host(1).id, net.host(2).id), 64, 0.0)
+    assert admission.refused == {"retry": 1, "rate": 1, "full": 2}
+
+
 def test_a_retry_token_is_good_for_its_address_and_time_only() -> None:
     admission = Admission(QuicSettings(), random.Random(1))
     here, there = Address("192.0.2.1", 9), Address("192.0.2.1", 10)
@@ -127,6 +139,25 @@ def test_a_client_that_never_answers_gets_at_most_three_times_what_it_sent() -> 
     net.run(30.0)
     assert back(net, source) <= 3 * net.sent[source, b.address]
     assert b.endpoint.connections == b.endpoint.connection_ids == 0 and not b.events
+
+
+def test_a_tls_message_without_end_is_not_gathered() -> None:
+    net = Network()
+    attacker, victim = net.host(1), net.host(2)
+    attacker.dial(victim)
+    (connection,) = attacker.endpoint._connections
+    # A Certificate of 16 MiB is announced before anything that this side says in the handshake.
+    connection._quic._crypto_streams[Epoch.HANDSHAKE].sender.write(b"\x0b\xff\xff\xff" + bytes(400_000))
+    gathered = 0
+
+    def look() -> bool:
+        nonlocal gathered
+        gathered = max([gathered, *(len(each._quic.tls._receive_buffer) for each in victim.endpoint._connections)])
+        return False
+
+    net.run(30.0, until=look)
+    assert 10_000 < gathered <= MAX_TLS_MESSAGE + MTU
+    assert not victim.connected and victim.endpoint.connections == 0
 
 
 def test_copies_of_a_first_flight_from_elsewhere_send_nothing_more_to_the_first_source() -> None:

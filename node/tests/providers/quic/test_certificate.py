@@ -40,14 +40,14 @@ def refusals(host: Host) -> list[tuple[object, str]]:
 
 def test_a_certificate_says_who_and_which_run() -> None:
     identity = Identity.from_random(random.Random(1))
-    assert read_certificate(make_certificate(identity, 77)) == (identity.node_id, 77)
+    assert read_certificate([make_certificate(identity, 77)]) == (identity.node_id, 77)
 
 
 def test_other_keys_and_no_certificate_are_refused() -> None:
     with pytest.raises(IdentityError, match="must be Ed25519"):
-        read_certificate(other_certificate(ec.generate_private_key(ec.SECP256R1())))
+        read_certificate([other_certificate(ec.generate_private_key(ec.SECP256R1()))])
     with pytest.raises(IdentityError, match="no certificate"):
-        read_certificate(None)
+        read_certificate([])
 
 
 def test_a_dial_that_finds_somebody_else_names_both_and_the_other_side_notices_nothing() -> None:

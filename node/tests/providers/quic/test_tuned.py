@@ -22,7 +22,10 @@ CONNECTION = {
 }  # fmt: skip
 LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt_min", "_rtt_smoothed"}
 SPACE = {"ack_eliciting_in_flight", "largest_acked_packet", "largest_received_packet", "sent_packets"}
-TLS = {"_peer_certificate", "_request_client_certificate", "_signature_algorithms"}
+TLS = {
+    "_peer_certificate", "_peer_certificate_chain", "_receive_buffer", "_request_client_certificate",
+    "_signature_algorithms",
+}  # fmt: skip
 SENDER = {"_buffer_start", "_buffer_stop"}
 
 

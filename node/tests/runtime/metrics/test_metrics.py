@@ -131,9 +131,17 @@ async def test_the_rest_is_read_from_the_status() -> None:
     assert await scene.value("macula_relay_bytes_total") == 20_000
     assert await scene.value("macula_relay_dropped_total", reason="over rate") == 3
     assert await scene.value("macula_tunnel_refused_total", reason="full") == 2
+    assert await scene.value("macula_handshakes") == 5
+    assert await scene.value("macula_handshake_refused_total", reason="rate") == 6
     assert await scene.value("macula_messages_queued") == 3
     assert await scene.value("macula_pool_uses_total", outcome="miss") == 1
     assert await scene.value("macula_node_info", mode="edge", version="0.1.0") == 1
+
+
+async def test_records_without_room_are_counted() -> None:
+    scene = Scene()
+    scene.tell("dht.record.over_quota", {"peer": PEER})
+    assert await scene.value("macula_dht_over_quota_total") == 1
 
 
 async def test_what_peers_say_makes_no_new_labels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from aioquic.quic.packet import QuicHeader, QuicPacketType, encode_quic_retry, encode_quic_version_negotiation
@@ -43,6 +44,9 @@ class Admission:
         self._tokens = QuicRetryTokenHandler()
         self._limiter = PrefixLimiter(settings.initial_rate, settings.initial_burst)
         self._relayed = RelayedLimiter(settings.initial_rate, settings.initial_burst)
+        self.refused: Counter[str] = Counter()
+        """Handshakes that were not started, by reason: `full` over max_half_open, `rate` of a network or relay,
+        `retry` that have to prove their address first."""
 
     def judge(self, header: QuicHeader, size: int, source: Route, half_open: int, now: float) -> Accept | Reply | None:
         """What to do with a datagram of `size` bytes while `half_open` handshakes are under way; None drops it.
@@ -55,13 +59,18 @@ class Admission:
             return self._judge_relayed(header, source, half_open, now)
         if header.version not in VERSIONS:
             return self._negotiate(header) if self._limiter.take(source.host, now) else None
-        if header.packet_type is not QuicPacketType.INITIAL or half_open >= self._settings.max_half_open:
+        if header.packet_type is not QuicPacketType.INITIAL:
+            return None
+        if half_open >= self._settings.max_half_open:
+            self.refused["full"] += 1
             return None
         if header.token and (original := self._original_id(header, source, now)) is not None:
             return Accept(original, header.destination_cid, proven=True)
         if not self._limiter.take(source.host, now):
+            self.refused["rate"] += 1
             return None
         if half_open >= self._settings.retry_threshold and not source.tunnelled:
+            self.refused["retry"] += 1
             return self._retry(header, source, now)
         # Over TCP a client has shown already that it receives at its address.
         return Accept(header.destination_cid, None, proven=source.tunnelled)
@@ -77,7 +86,11 @@ class Admission:
         # A relay has shown that it is where it is, and that it wants what goes to its clients: a token proves no more.
         if header.version not in VERSIONS or header.packet_type is not QuicPacketType.INITIAL:
             return None
-        if half_open >= self._settings.retry_threshold or not self._relayed.take(source, now):
+        if half_open >= self._settings.retry_threshold:
+            self.refused["full"] += 1
+            return None
+        if not self._relayed.take(source, now):
+            self.refused["rate"] += 1
             return None
         return Accept(header.destination_cid, None, proven=True)
 

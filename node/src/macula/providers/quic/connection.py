@@ -11,6 +11,7 @@ from macula.core.lanes import Lane
 from macula.core.route import Relayed, Route
 from macula.errors import IdentityError, ProtocolError
 from macula.identity import NodeId
+from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
@@ -57,8 +58,9 @@ class Connection:
         settings: QuicSettings,
         handshake_at: float,
         rng: random.Random,
+        authority: Authority | None = None,
     ) -> None:
-        """`handshake_at` is when the handshake must be over, in `now`."""
+        """`handshake_at` is when the handshake must be over, in `now`; `authority` must certify the peer, if any."""
         self.number = number
         self.path = path
         self.state = State.HANDSHAKE
@@ -73,6 +75,7 @@ class Connection:
         """Whether others still go through the peer: then leaving waits for them, up to its timeout."""
         self._mtu = PathMtu(settings.max_datagram_size, rng)
         self._quic = quic
+        self._authority = authority
         self._settings = settings
         self._outbound: dict[Lane, Outbound] = {}
         self._notes: list[Note] = []
@@ -313,10 +316,15 @@ class Connection:
 
     def _prove(self) -> None:
         try:
-            self.peer, self.instance = read_certificate(self._quic.peer_certificate)
+            shown = self._quic.peer_certificates
+            peer, self.instance = read_certificate(shown)
+            if self._authority is not None:
+                host = self.attempt.host if self.attempt is not None else ""
+                self._authority.check(shown, dialed=self.is_client, host=host)
         except IdentityError as error:
-            self.close(Closing(codes.BAD_IDENTITY, str(error)))
+            self.close(Closing(error.code, str(error)))
             return
+        self.peer = peer
         self.path.settle()
         self._notes.append(Proved())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from macula.core.route import Relayed, Route
 from macula.core.timers import Timers
 from macula.identity import NodeId
+from macula.providers.quic.authority import Authority
 from macula.providers.quic.closing import Closing
 from macula.providers.quic.connection import Connection
 from macula.providers.quic.demux import ConnectionIds, Grave
@@ -16,12 +17,19 @@ from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection
 
 
+def who(connection: Connection) -> NodeId | str:
+    """The peer if it is proven, else where its packets come from."""
+    route = connection.path.route
+    return connection.peer or (f"somebody via {route.relay.short}" if isinstance(route, Relayed) else route.host)
+
+
 class Connections:
     """Connections by number, in the order in which they began."""
 
-    def __init__(self, settings: QuicSettings, rng: random.Random) -> None:
+    def __init__(self, settings: QuicSettings, rng: random.Random, authority: Authority | None = None) -> None:
         self._settings = settings
         self._rng = rng
+        self._authority = authority
         self._ids = ConnectionIds(settings.linger_time)
         self._connections: dict[int, Connection] = {}
         self._half_open: dict[int, Route] = {}
@@ -56,7 +64,7 @@ class Connections:
     def add(self, quic: TunedConnection, path: Path, handshake_at: float, cids: Iterable[bytes] = ()) -> Connection:
         """A new connection, found by these ids beside its own."""
         self._count += 1
-        connection = Connection(self._count, quic, path, self._settings, handshake_at, self._rng)
+        connection = Connection(self._count, quic, path, self._settings, handshake_at, self._rng, self._authority)
         connection.cids.update(dict.fromkeys(cids))
         self._connections[self._count] = connection
         self._ids.update(connection)

@@ -17,6 +17,8 @@ class Attempt:
     routes: tuple[Route, ...]
     expected: NodeId | None
     deadline: float
+    host: str = ""
+    """As of Dial."""
     failures: list[str] = field(default_factory=list)
     code: str = UNREACHABLE
     """As of DialFailed."""

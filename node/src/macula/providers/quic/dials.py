@@ -7,12 +7,12 @@ from collections.abc import Callable
 from aioquic.quic.configuration import QuicConfiguration
 
 from macula.core.effects import Dial
-from macula.core.events import UNREACHABLE, DialFailed, Event, PeerConnected
+from macula.core.events import UNREACHABLE, DialFailed, Event, PeerConnected, PeerRefused
 from macula.core.route import Relayed, Route
 from macula.identity import NodeId
 from macula.providers.quic.closing import LOST, Closing
 from macula.providers.quic.connection import Connection
-from macula.providers.quic.connections import Connections
+from macula.providers.quic.connections import Connections, who
 from macula.providers.quic.dialing import Attempt
 from macula.providers.quic.path import Path
 from macula.providers.quic.relay.port import RelayPort
@@ -50,7 +50,7 @@ class Dials:
         if session is not None and not session.active.suspect and effect.expected:
             self._report(PeerConnected(effect.expected, session.active.path.route, effect.dial, fresh=False))
             return
-        attempt = Attempt(effect.dial, self._routes(effect), effect.expected, now + effect.timeout)
+        attempt = Attempt(effect.dial, self._routes(effect), effect.expected, now + effect.timeout, effect.host)
         if effect.expected == self._own:
             attempt.failures.append("this is the node itself")
             attempt.routes = ()
@@ -95,6 +95,8 @@ class Dials:
             attempt.unanswered(connection.path.tried, closing.reason)
         else:
             attempt.failed(connection.path.route, f"{closing.code}: {closing.reason}")
+            if closing.code in codes.CERTIFICATE:
+                self._report(PeerRefused(who(connection), closing.code, closing.reason))
         self._try(attempt, now)
 
     def abandon(self, connection: Connection, reason: str) -> None:

@@ -28,10 +28,11 @@ from macula.core.events import DatagramReceived, Event, PathMoved, PeerRefused
 from macula.core.route import Relayed, Route
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
+from macula.providers.quic.authority import Authority, Credentials
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
 from macula.providers.quic.connection import Connection, State
-from macula.providers.quic.connections import Connections
+from macula.providers.quic.connections import Connections, who
 from macula.providers.quic.demux import Grave, destination_id, is_ours, is_quic, is_relayed, parse_header
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.dials import Dials
@@ -41,7 +42,7 @@ from macula.providers.quic.relay.port import RelayPort
 from macula.providers.quic.sessions import Sessions, Verdict
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection, make_configuration
-from macula.runtime.transport import PathStatus, RelayCounts
+from macula.runtime.transport import HandshakeCounts, PathStatus, RelayCounts
 from macula.wire import Message, codes, encode
 
 _NO_FAULT = (LOST, codes.DUPLICATE, codes.GOING_AWAY)
@@ -59,23 +60,28 @@ class Endpoint:
         instance: int,
         settings: QuicSettings | None = None,
         diagnosis: Diagnosis = NO_DIAGNOSIS,
+        authority: Authority | None = None,
     ) -> None:
-        """`instance` is a number (1 to 2**159 - 1) that no other run of this node has; it tells peers of a restart."""
+        """`instance` is a number (1 to 2**159 - 1) that no other run of this node has; it tells peers of a restart.
+        With an `authority` the endpoint is in CA mode."""
         self._settings = settings or QuicSettings()
-        certificate = make_certificate(identity, instance)
-        client, self._server = (
-            make_configuration(identity, certificate, self._settings, is_client=is_client, diagnosis=diagnosis)
+        self._authority = authority
+        self._run = make_certificate(identity, instance)
+        self._client, self._server = (
+            make_configuration(identity, self._run, self._settings, is_client=is_client, diagnosis=diagnosis)
             for is_client in (True, False)
         )
+        if authority is not None:
+            self.renew(authority.credentials)
         self._admission = Admission(self._settings, rng)
-        self._connections = Connections(self._settings, rng)
+        self._connections = Connections(self._settings, rng, authority)
         self._relays = RelayPort(rng)
         self._datagrams: list[tuple[bytes, Route]] = []
         self._events: deque[Event] = deque()
         report = self._events.append
         self._sessions = Sessions(identity.node_id, report, self._connections.touch)
         self._dials = Dials(
-            identity.node_id, client, self._settings, self._connections, self._sessions, self._relays, report
+            identity.node_id, self._client, self._settings, self._connections, self._sessions, self._relays, report
         )
         self._encoded: tuple[Message, bytes] | None = None
 
@@ -109,10 +115,23 @@ class Endpoint:
         """What this node forwarded as a relay."""
         return self._relays.counts()
 
+    @property
+    def handshakes(self) -> HandshakeCounts:
+        """Handshakes that others began."""
+        return HandshakeCounts(self._connections.half_open, dict(self._admission.refused))
+
     def datagram_size(self, peer: NodeId) -> int | None:
         """The largest datagram that is sent to a connected peer, probes apart, in bytes."""
         session = self._sessions.get(peer)
         return session.active.datagram_size if session is not None else None
+
+    def renew(self, credentials: Credentials) -> None:
+        """In CA mode: show these certificates, and trust those roots, from the next handshake on."""
+        if self._authority is not None:
+            self._authority.renew(credentials)
+            for configuration in (self._client, self._server):
+                configuration.certificate, *chain = (*credentials.chain, self._run)
+                configuration.certificate_chain = chain
 
     # Input.
 
@@ -298,9 +317,7 @@ class Endpoint:
     def _tell_refused(self, connection: Connection, closing: Closing) -> None:
         # An address that is not proven may be anybody's: it is not for a forger to fill our log with.
         if self._connections.is_half_open(connection) and connection.path.proven and closing.code not in _NO_FAULT:
-            route = connection.path.route
-            who = connection.peer or (route.host if isinstance(route, Address) else f"somebody via {route.relay.short}")
-            self._events.append(PeerRefused(who, closing.code, closing.reason))
+            self._events.append(PeerRefused(who(connection), closing.code, closing.reason))
 
     def _frame(self, message: Message) -> bytes:
         # One message to many peers, as publishing does, is encoded once.

@@ -17,15 +17,17 @@ from macula.core.address import Address
 from macula.core.effects import CloseSocket, Dial, OpenSocket, SendBeside, SendDatagram, TransportEffect
 from macula.core.events import UNREACHABLE, DialFailed, Event, PeerSuspect, SocketOpened
 from macula.identity import Identity, NodeId
+from macula.providers.quic.authority import Authority, CertificateFiles
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.endpoint import Endpoint
 from macula.providers.quic.extra_sockets import ExtraSockets
+from macula.providers.quic.renewal import Renewal
 from macula.providers.quic.resolver import Resolver
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tunnel.settings import TunnelSettings
 from macula.providers.quic.tunnel.tunnels import Tunnels
 from macula.providers.quic.udp import UdpSocket
-from macula.runtime.transport import PathStatus, RelayCounts, TunnelCounts
+from macula.runtime.transport import HandshakeCounts, PathStatus, RelayCounts, TunnelCounts
 
 
 class QuicTransport:
@@ -43,14 +45,19 @@ class QuicTransport:
         rng: random.Random | None = None,
         diagnosis: Diagnosis = NO_DIAGNOSIS,
         tunnels: TunnelSettings | None = None,
+        certificates: CertificateFiles | None = None,
     ) -> None:
         """`local` is where to listen: an IP literal, and a port or 0 for any free one. Without `tunnels` there are
-        none: what is dialed by TCP only cannot be reached."""
+        none: what is dialed by TCP only cannot be reached. With `certificates` the node is in CA
+        mode; raises ConfigError for what is no use."""
         self._settings = settings or QuicSettings()
         self._local = local
         self._tunnel_settings = tunnels
+        self._certificates = certificates
+        self._renewal: Renewal | None = None
+        authority = Authority(certificates.load(time.time()), time.time) if certificates is not None else None
         rng, instance = rng or random.SystemRandom(), x509.random_serial_number()
-        self._endpoint = Endpoint(identity, rng, instance, self._settings, diagnosis)
+        self._endpoint = Endpoint(identity, rng, instance, self._settings, diagnosis, authority)
         self._socket: UdpSocket | None = None
         self._tunnels: Tunnels | None = None
         self._deliver: Callable[[Event], None] = lambda event: None
@@ -74,6 +81,8 @@ class QuicTransport:
         self._extra = ExtraSockets(self._loop, self._socket.local_address, self._emit)
         self._deliver = deliver
         self._loop.add_reader(self._socket.fileno(), self._readable, self._socket)
+        if self._certificates is not None:
+            self._renewal = Renewal(self._certificates, self._endpoint.renew)
         self._emit(SocketOpened(0, self._socket.local_address))
 
     def listen(self, ports: Sequence[int]) -> dict[int, str]:
@@ -112,6 +121,11 @@ class QuicTransport:
         return self._endpoint.relayed
 
     @property
+    def handshakes(self) -> HandshakeCounts:
+        """Handshakes that others began."""
+        return self._endpoint.handshakes
+
+    @property
     def tunnels(self) -> TunnelCounts:
         """What goes over TCP."""
         return self._tunnels.counts() if self._tunnels is not None else TunnelCounts()
@@ -123,6 +137,8 @@ class QuicTransport:
         self._idle.clear()
         self._resolver.close("the node is stopping")
         self._extra.close()
+        if self._renewal is not None:
+            self._renewal.close()
         self._endpoint.close(time.monotonic())
         self._soon()
         with contextlib.suppress(TimeoutError):

@@ -18,11 +18,12 @@ from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
     QuicConnection,
+    QuicConnectionError,
     QuicConnectionState,
     QuicReceiveContext,
 )
 from aioquic.quic.events import ConnectionTerminated
-from aioquic.quic.packet import QuicFrameType, QuicPacketType, QuicProtocolVersion
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType, QuicProtocolVersion
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketPacer, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
@@ -41,6 +42,8 @@ logging.getLogger("quic").setLevel(logging.CRITICAL)
 
 CID_LENGTH = 8
 VERSIONS = (int(QuicProtocolVersion.VERSION_1),)
+MAX_TLS_MESSAGE = 1 << 16
+"""Bytes of one message of the handshake: room for many certificates."""
 VIRTUAL_ADDRESS = ("peer", 1)
 """The only peer address that aioquic sees. Which real path carries the packets is chosen below it; aioquic's client
 would drop datagrams from any other server address than the one it dialed."""
@@ -97,9 +100,10 @@ class TunedConnection(QuicConnection):
         """Numbers of the probes that ended, and whether they arrived."""
 
     @property
-    def peer_certificate(self) -> x509.Certificate | None:
-        """What the peer showed; TLS has verified that it holds the key once the handshake is complete."""
-        return self.tls._peer_certificate
+    def peer_certificates(self) -> list[x509.Certificate]:
+        """What the peer showed; TLS has verified that it holds the key of the first once the handshake is complete."""
+        first = self.tls._peer_certificate
+        return [] if first is None else [first, *self.tls._peer_certificate_chain]
 
     @property
     def started(self) -> bool:
@@ -233,10 +237,15 @@ class TunedConnection(QuicConnection):
         if context.epoch is not Epoch.INITIAL:
             self.proofs += 1
         try:
-            return super()._payload_received(context, plain, crypto_frame_required=crypto_frame_required)
+            received = super()._payload_received(context, plain, crypto_frame_required=crypto_frame_required)
         finally:
             if isinstance(self._quic_logger, QlogTrace):
                 self._quic_logger.complete()
+        # aioquic would gather 16 MiB for anybody who announces them, and copies what it has at every packet.
+        if len(self.tls._receive_buffer) > MAX_TLS_MESSAGE:
+            reason = f"a TLS message of more than {MAX_TLS_MESSAGE} bytes"
+            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, QuicFrameType.CRYPTO, reason)
+        return received
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         limit = self._local_max_data

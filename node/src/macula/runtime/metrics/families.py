@@ -27,7 +27,8 @@ OTHER = "other"
 """The value of a label for what is not among its values: what a peer says may be anything."""
 
 CALL_CODES = ("ok", *sorted({kind.code for kind in CallError.__subclasses__()}), OTHER)
-CLOSE_CODES = (*sorted({value for name, value in vars(codes).items() if name.isupper()} | {"lost"}), OTHER)
+_CODES = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, str)}
+CLOSE_CODES = (*sorted(_CODES | {"lost"}), OTHER)
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of buckets, in seconds."""
@@ -115,6 +116,7 @@ PATHS = _counter(
 FAILOVERS = _counter("macula_relay_failovers_total", "Connections that went on through another relay.")
 GRANTED = _counter("macula_relay_grants_total", "Sessions that this node granted as a relay.")
 RELAY_REFUSED = _counter("macula_relay_refusals_total", "Sessions that it refused.", _CLOSED)
+OVER_QUOTA = _counter("macula_dht_over_quota_total", "Records of others for which there was no room.")
 NAT = _gauge(
     "macula_nat_info",
     "What this node is behind, in the words of RFC 4787, as far as that is known; 1.",
@@ -148,6 +150,10 @@ RELAY_SESSIONS = _gauge("macula_relay_sessions", "Nodes that this one relays for
 RELAY_DATAGRAMS = _counter("macula_relay_datagrams_total", "Datagrams that this node forwarded as a relay.")
 RELAY_BYTES = _counter("macula_relay_bytes_total", "Their bytes.")
 RELAY_DROPPED = _counter("macula_relay_dropped_total", "Datagrams that it did not forward.", _REASON)
+HANDSHAKES = _gauge("macula_handshakes", "Handshakes of others under way.")
+HANDSHAKE_REFUSED = _counter(
+    "macula_handshake_refused_total", "Handshakes of others that were not let begin (retry: yet).", _REASON
+)
 TUNNELS = _gauge("macula_tunnels", "Tunnels over TCP.", Label("direction", ("inbound", "outbound")))
 TUNNEL_DROPPED = _counter("macula_tunnel_dropped_total", "Datagrams that a tunnel was too slow for, or that had none.")
 TUNNEL_REFUSED = _counter("macula_tunnel_refused_total", "TCP connections that became no tunnel.", _REASON)

@@ -30,6 +30,7 @@ class Recorder:
         self._direct_seconds, self._paths = Distribution(of.DIRECT_SECONDS), Tally(of.PATHS)
         self._failovers = Tally(of.FAILOVERS)
         self._granted, self._relay_refused = Tally(of.GRANTED), Tally(of.RELAY_REFUSED)
+        self._over_quota = Tally(of.OVER_QUOTA)
         self._nat: dict[tuple[str, ...], float] = {}
         self._rules: dict[str, Callable[[Mapping[str, float], Mapping[str, Any]], None]] = {
             "call.stop": self._call,
@@ -45,6 +46,7 @@ class Recorder:
             "relay.moved": lambda numbers, about: self._failovers.add(),
             "relay.granted": lambda numbers, about: self._granted.add(),
             "relay.refused": lambda numbers, about: self._relay_refused.add(_closing(about)),
+            "dht.record.over_quota": lambda numbers, about: self._over_quota.add(),
             "nat.detected": self._detect,
         }
 

@@ -14,7 +14,8 @@ from macula.runtime.metrics.tallies import sample
 
 def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
     """`status` is what `macula status --json` prints."""
-    relaying, tunnels, dht, pool, load = (status[part] for part in ("relaying", "tunnels", "dht", "pool", "load"))
+    relaying, handshakes, tunnels = (status[part] for part in ("relaying", "handshakes", "tunnels"))
+    dht, pool, load = (status[part] for part in ("dht", "pool", "load"))
     yield sample(of.NODE, {(status["mode"], status["version"]): 1})
     # A path that nobody takes is worth a 0: its last value would stand for ever.
     peers = Counter[tuple[str, ...]](
@@ -25,6 +26,7 @@ def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield sample(of.POOL_USES, {("hit",): pool["hits"], ("miss",): pool["misses"]})
     yield sample(of.TUNNELS, {(direction,): tunnels[direction] for direction in ("inbound", "outbound")})
     yield sample(of.RELAY_DROPPED, _by_reason(relaying["dropped"]))
+    yield sample(of.HANDSHAKE_REFUSED, _by_reason(handshakes["refused"]))
     yield sample(of.TUNNEL_REFUSED, _by_reason(tunnels["refused"]))
     for family, value in {
         of.READY: status["ready"],
@@ -39,6 +41,7 @@ def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
         of.RELAY_SESSIONS: relaying["sessions"],
         of.RELAY_DATAGRAMS: relaying["datagrams"],
         of.RELAY_BYTES: relaying["bytes"],
+        of.HANDSHAKES: handshakes["under_way"],
         of.TUNNEL_DROPPED: tunnels["dropped"],
     }.items():
         yield sample(family, {(): float(value)})

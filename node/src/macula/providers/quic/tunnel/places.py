@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import ip_address
 
 from macula.core.network_limiter import PrefixLimiter
-from macula.core.networks import network_of
+from macula.core.networks import routable_network
 from macula.providers.quic.tunnel.settings import TunnelSettings
 
 
@@ -23,7 +22,7 @@ class Places:
         """Why `host` may not have one; else it is taken, until `leave`."""
         if self._taken >= self._settings.max_inbound:
             return "full"
-        prefix = _counted(host)
+        prefix = routable_network(host)
         if prefix is not None and self._by_prefix[prefix] >= self._settings.max_per_prefix:
             return "too many from one network"
         if not self._limiter.take(host, now):
@@ -36,13 +35,8 @@ class Places:
     def leave(self, host: str) -> None:
         """Its tunnel is gone."""
         self._taken -= 1
-        prefix = _counted(host)
+        prefix = routable_network(host)
         if prefix is not None:
             self._by_prefix[prefix] -= 1
             if not self._by_prefix[prefix]:
                 del self._by_prefix[prefix]
-
-
-def _counted(host: str) -> bytes | None:
-    """The network that a tunnel counts for. Private ones are an operator's own: a whole company may be in one."""
-    return network_of(host) if ip_address(host).is_global else None

@@ -1,0 +1,51 @@
+"""What is known of one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from macula.core.events import MessageReceived
+from macula.core.lanes import Lane
+from macula.core.peer_record import PeerInfo
+from macula.core.route import Route
+from macula.engine.send_queue import SendQueue
+
+MAX_EARLY = 64
+MAX_EARLY_BYTES = 1 << 20
+"""Messages, and bytes of their frames, that may overtake a hello: lanes are streams of their own, so what was sent on
+another lane arrives first if the hello's packet is lost."""
+
+
+class State(Enum):
+    """How far a connection is: until the peer's hello it is GREETING."""
+
+    GREETING = auto()
+    UP = auto()
+    CLOSING = auto()
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connection: who said hello on it, and what waits for it."""
+
+    inbound: bool
+    since: float
+    waiting: SendQueue
+    route: Route
+    state: State = State.GREETING
+    dials: list[int] = field(default_factory=list)
+    info: PeerInfo | None = None
+    clock: float = 0.0
+    realms: tuple[str, ...] = ()
+    early: list[MessageReceived] = field(default_factory=list)
+    blocked: set[Lane] = field(default_factory=set)
+    queues: dict[Lane, SendQueue] = field(default_factory=dict)
+
+    def keep_early(self, event: MessageReceived) -> bool:
+        """Keep a message that overtook the hello; False if there is no room for it."""
+        size = sum(message.size for message in self.early) + event.size
+        if len(self.early) >= MAX_EARLY or size > MAX_EARLY_BYTES:
+            return False
+        self.early.append(event)
+        return True
