@@ -1,12 +1,15 @@
 """Two versions of the node in one mesh, as while a mesh is upgraded: they find, call and tell each other."""
 
+import json
+
 import pytest
 
 from asking import REALM, WHOAMI, call, eventually, found_names, ids, publish, subscribers
 from labs import Labs
-from macula_lab.mesh.mesh import Mesh
+from macula_lab.mesh.mesh import CommandRefused, Mesh
 
 OLD, NEW = {"bootstrap", "edge1", "edge2"}, {"gateway", "edge3", "edge4"}
+ECHO = f"{REALM}.demo.echo"
 EDGES = ["edge1", "edge2", "edge3", "edge4"]
 ACROSS = [("edge1", "edge3"), ("edge3", "edge1"), ("edge2", "edge4"), ("edge4", "edge2")]
 
@@ -41,6 +44,23 @@ def test_calls_go_from_either_to_the_other(both: Mesh, caller: str, provider: st
 def test_each_finds_the_providers_of_both(mixed: Mesh, caller: str) -> None:
     eventually("all records are found", lambda: found_names(mixed, caller, WHOAMI, "rpc") == set(EDGES))
     assert {call(mixed, caller, WHOAMI)["result"]["name"] for _ in range(6)} >= {"edge2", "edge4"}
+
+
+def test_an_older_version_is_not_asked_to_stream(mixed: Mesh) -> None:
+    def streamed(provider: str) -> list[dict[str, str]]:
+        return list(mixed.stream("edge3", ["call", WHOAMI, "null", "--stream", "--to", ids(mixed)[provider]]))
+
+    assert [item["name"] for item in streamed("edge4")] == ["edge4"]
+    with pytest.raises(CommandRefused, match="does not offer 'stream'") as refused:
+        streamed("edge1")
+    assert refused.value.code == "not_found"
+
+
+@pytest.mark.parametrize(("caller", "provider"), [*ACROSS[:2], ("edge3", "edge4")])
+def test_a_payload_that_newer_versions_compress_arrives_whole(mixed: Mesh, caller: str, provider: str) -> None:
+    text = "compresses well " * 1000
+    answer = call(mixed, caller, ECHO, json.dumps(text), "--to", ids(mixed)[provider])
+    assert (answer["result"], answer["path"]) == (text, "direct")
 
 
 @pytest.mark.parametrize("publisher", ["edge1", "edge3"])

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from benchmarks import calls, idle, relay
+from benchmarks import calls, idle, relay, streaming
 from benchmarks.measuring import Effort
 from benchmarks.results import Result, as_json, show
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Awaitable[Result]]] = {
     "calls": calls.run,
     "relay": relay.run,
     "idle": idle.run,
+    "streaming": streaming.run,
 }
 
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import macula
 from benchmarks import floor
-from benchmarks.measuring import CpuSeconds, Effort, Sample, interleave, own_cpu, ratios, repeat
+from benchmarks.measuring import Effort, Sample, interleave, ratios, repeat
 from benchmarks.nodes import PAYLOAD, PROCEDURE, REALM, SETTINGS
-from benchmarks.processes import Process, started
+from benchmarks.processes import cpu_with, started
 from benchmarks.results import Figure, Goal, Result, figure
 
 SEQUENTIAL = 1000
@@ -29,8 +29,8 @@ async def run(effort: Effort) -> Result:
         floor.connected((await bare.told())["port"]) as call_bare,
     ):
         calls = {
-            "macula": (partial(node.call, PROCEDURE, PAYLOAD, timeout=30), _both(provider)),
-            "aioquic": (partial(call_bare, PAYLOAD.encode()), _both(bare)),
+            "macula": (partial(node.call, PROCEDURE, PAYLOAD, timeout=30), cpu_with(provider)),
+            "aioquic": (partial(call_bare, PAYLOAD.encode()), cpu_with(bare)),
         }
         one_by_one = {
             name: partial(repeat, call, effort.units(SEQUENTIAL), 1, cpu) for name, (call, cpu) in calls.items()
@@ -43,13 +43,6 @@ async def run(effort: Effort) -> Result:
             *_throughput(await interleave(at_once, effort.rounds)),
         ]
     return Result("calls", tuple(figures))
-
-
-def _both(other: Process) -> CpuSeconds:
-    async def cpu() -> float:
-        return own_cpu() + await other.cpu()
-
-    return cpu
 
 
 def _latency(samples: dict[str, list[Sample]]) -> list[Figure]:

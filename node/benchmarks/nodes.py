@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import macula
 
 REALM = "org.bench"
 PROCEDURE = "org.bench.echo"
-PAYLOAD = "x" * 64
+PAYLOAD = random.Random(1).randbytes(32).hex()
+"""64 bytes that cannot be compressed by an eighth: no contender may gain by that."""
+BLOB, SINK = "org.bench.blob", "org.bench.sink"
+"""Procedures that stream: what they give, and what they take."""
+CHUNK = 64 << 10
+"""Bytes of one of their items."""
 SETTINGS: dict[str, Any] = {"host": "127.0.0.1", "stun_port": 0, "tcp": False, "log_level": "error"}
 CLIENT: dict[str, Any] = SETTINGS | {"reachable": "no"}
 """Of a node that others reach through relays only."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import own_cpu, own_memory
+from benchmarks.measuring import CpuSeconds, own_cpu, own_memory, own_peak
 
 NODE = Path(__file__).parents[1]
 PATIENCE = 120.0
@@ -33,7 +33,7 @@ class Process:
         return told
 
     async def ask(self) -> dict[str, Any]:
-        """Its `cpu` seconds and bytes of `memory` now, and what else its role tells."""
+        """Its `cpu` seconds and bytes of `memory` now, the `peak` of these, and what else its role tells."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         return await self.told()
@@ -65,6 +65,15 @@ async def started(*argv: str) -> AsyncIterator[Process]:
         await process.stop()
 
 
+def cpu_with(*others: Process) -> CpuSeconds:
+    """What these and this process used together."""
+
+    async def cpu() -> float:
+        return own_cpu() + sum([await other.cpu() for other in others])
+
+    return cpu
+
+
 def tell(**fields: object) -> None:
     """Of a role: answer."""
     print(json.dumps(fields), flush=True)
@@ -73,4 +82,4 @@ def tell(**fields: object) -> None:
 async def answer_until_told(**more: Any) -> None:
     """Of a role: answer each line with CPU time and memory, until the input ends. What is in `more` is called."""
     while await asyncio.to_thread(sys.stdin.readline):
-        tell(cpu=own_cpu(), memory=own_memory(), **{name: await ask() for name, ask in more.items()})
+        tell(cpu=own_cpu(), memory=own_memory(), peak=own_peak(), **{name: await ask() for name, ask in more.items()})

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from functools import partial
 
 import macula
-from benchmarks.measuring import CpuSeconds, Effort, interleave, own_cpu, ratios, repeat
+from benchmarks.measuring import Effort, interleave, ratios, repeat
 from benchmarks.nodes import CLIENT, PAYLOAD, PROCEDURE, REALM, until_relayed
-from benchmarks.processes import Process, started
+from benchmarks.processes import cpu_with, started
 from benchmarks.results import Goal, Result, figure
 
 CALLS = 2000
@@ -40,7 +40,7 @@ async def run(effort: Effort) -> Result:
                     partial(node.call_to, target, PROCEDURE, PAYLOAD, timeout=30),
                     effort.units(CALLS),
                     AT_ONCE,
-                    _all(ends[path]),
+                    cpu_with(*ends[path]),
                 )
                 for path, target in targets.items()
             }
@@ -68,10 +68,3 @@ async def _check(node: macula.Mesh, targets: Mapping[str, str]) -> None:
         report = await node.report_call(PROCEDURE, 1, to=target, timeout=10)
         if report.path != path:
             raise RuntimeError(f"what should be {path} is {report.path}")
-
-
-def _all(others: tuple[Process, ...]) -> CpuSeconds:
-    async def cpu() -> float:
-        return own_cpu() + sum([await other.cpu() for other in others])
-
-    return cpu

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import macula
 from benchmarks import floor
-from benchmarks.nodes import CLIENT, PROCEDURE, REALM, SETTINGS, until_relayed
+from benchmarks.nodes import BLOB, CLIENT, PROCEDURE, REALM, SETTINGS, SINK, until_relayed
 from benchmarks.processes import answer_until_told, tell
+from benchmarks.streaming import random_chunks
 
 _PER_NETWORK = 400
 """A relay gives one network only so many sessions: the loopback has more than one."""
@@ -27,6 +29,23 @@ async def serve(name: str, place: str, relayed: bool) -> None:
         if relayed:
             await until_relayed(node)
         tell(node_id=str(node.node_id), place=(await node.status())["listen"])
+        await answer_until_told()
+
+
+async def stream() -> None:
+    """A provider of small calls and of transfers."""
+
+    async def blob(count: Any) -> AsyncIterator[bytes]:
+        async for chunk in random_chunks(count):
+            yield chunk
+
+    async def sink(args: Any, context: Any) -> int:
+        return sum([len(chunk) async for chunk in context.incoming])
+
+    async with macula.connect(REALM, "provider", mode="bootstrap", **SETTINGS) as node:
+        for name, handler in ((PROCEDURE, _echo), (BLOB, blob), (SINK, sink)):
+            await node.advertise(name, handler)
+        tell(place=(await node.status())["listen"])
         await answer_until_told()
 
 
@@ -73,6 +92,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["serve", name, place, *how]:
             asyncio.run(serve(name, place, relayed=how == ["relayed"]))
+        case ["stream"]:
+            asyncio.run(stream())
         case ["relay"]:
             asyncio.run(relay())
         case ["crowd", place, count]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,22 @@ def test_a_series_of_events_fails_by_every_one_that_somebody_missed(node: Runnin
     result = run("publish", "a.b", "--qos", "1", "--count", "3", "--interval", "0", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout.splitlines()[-1])["summary"]["failed"] == {"timeout": 3}
+
+
+def test_a_streaming_call_prints_a_line_for_each_item(node: RunningNode) -> None:
+    async def count(args: Any, context: Any) -> AsyncIterator[Any]:
+        for number in range(args):
+            yield {"number": number}
+        if args > 2:
+            raise NotFound("no more")
+
+    node.mesh.procedures["org.count"] = count
+    result = run("call", "org.count", "2", "--stream")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [{"number": 0}, {"number": 1}]
+    result = run("call-to", str(OTHER), "org.count", "3", "--stream")
+    assert len(result.stdout.splitlines()) == 3 and "not_found: no more" in result.stderr
+    assert result.exit_code == 1
+    assert run("call", "org.count", "2", "--stream", "--count", "2").exit_code == 2
 
 
 def test_a_call_that_the_mesh_refuses(node: RunningNode) -> None:

@@ -90,7 +90,7 @@ class Table:
         own = SelfRecord(identity(0), settings)
         own.set_addresses((address(0),), 0.0, WALL)
         assert own.info is not None
-        self.hello = make_hello(own.info)
+        self.hello = make_hello(own.info, settings.capabilities)
         self.dialer = Dialer(settings.pool, tokens)
         self.peers = PeerTable(node(0), settings, own, self.dialer, tokens)
 

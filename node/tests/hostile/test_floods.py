@@ -79,7 +79,7 @@ async def test_frames_that_are_never_finished_hold_one_window_for_each_lane(stag
             await settled(attacker)
             await stage.works()
             buffers = [len(lane.decoder._buffer) for lane in inbound(stage, attacker)]
-            assert buffers == [len(half)] * 3
+            assert buffers == [len(half)] * len(Lane)
             attacker.send(Lane.RPC, b"\x00" + pack_header(0x7F, 0))
             assert (await attacker.closed()).code in ("bad_frame", "bad_message")
             assert not inbound(stage, attacker)
@@ -148,9 +148,9 @@ async def test_two_hundred_connections_leave_nothing_behind(stage: Scene) -> Non
 def held(stage: Scene) -> int:
     """Bytes that the victim keeps for peers that have not acknowledged or taken them."""
     total = sum(
-        connection._quic.buffered(outbound.stream_id)
+        connection._outbound._unsent(lane, outbound)
         for connection in stage.endpoint._connections
-        for outbound in connection._outbound.values()
+        for lane, outbound in connection._outbound._lanes.items()
     )
     peers = stage.victim._driver.engine._peers._peers.values()
     return total + sum(queue._size for peer in peers for queue in peer.queues.values())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgpack
 import pytest
+import zstandard
 
 from macula.core.lanes import Lane
 from macula.wire import encode
@@ -39,9 +40,16 @@ def candidates(*told: bytes) -> bytes:
     return payload({**words, **numbers, "receiver": bytes(8), "key": bytes(32), "candidates": told}, Candidates.TYPE)
 
 
+def compressed(data: bytes, type_: int = Ping.TYPE) -> bytes:
+    """A frame that says it is compressed."""
+    return pack_header(type_, len(data), compressed=True) + data
+
+
 FRAMES: dict[str, tuple[bytes, str]] = {
     "another version": (b"\x01" + PING[1:], "no_common_version"),
-    "flags": (PING[:2] + b"\x01" + PING[3:], "bad_frame"),
+    "flags": (PING[:2] + b"\x02" + PING[3:], "bad_frame"),
+    "a compressed frame that is none": (PING[:2] + b"\x01" + PING[3:], "bad_frame"),
+    "a bomb": (compressed(zstandard.compress(bytes(1 << 28))), "bad_frame"),
     "reserved bits": (PING[:3] + b"\x80" + PING[4:], "bad_frame"),
     "one byte too large": (pack_header(Call.TYPE, (1 << 20) - 7), "bad_frame"),
     "four gigabytes": (pack_header(Call.TYPE, 2**32 - 1), "bad_frame"),
@@ -85,7 +93,7 @@ STREAMS: dict[str, tuple[Callable[[Attacker], object], str]] = {
     "a lane that ends": (lambda a: a.quic.send_stream_data(2, b"", end_stream=True), "unexpected"),
     "a lane that is reset": (lambda a: a.quic.reset_stream(2, 1), "unexpected"),
     "a stream that both may write to": (lambda a: a.open(b"\x00", unidirectional=False), "transport_error"),
-    "more streams than lanes": (lambda a: [a.open(bytes([lane])) for lane in (1, 2, 1)], "transport_error"),
+    "more streams than lanes": (lambda a: [a.open(bytes([lane])) for lane in (1, 2, 3, 1)], "transport_error"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -184,6 +184,21 @@ class FakeMesh:
         except MeshError as error:
             raise RemoteError(str(error)) from error
         return CallReport(value, to or self.node_id, "routed", (OTHER,), 0.00125)
+
+    async def call_stream(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the mesh has it
+        to: NodeId | None = None,
+    ) -> AsyncGenerator[Value, None]:
+        self.asked.append((procedure, args, timeout, to))
+        handler = self.procedures.get(procedure)
+        if handler is None:
+            raise NotFound(f"nobody provides {procedure}")
+        async for item in handler(args, CallContext(OTHER, str(Did(REALM, OTHER)), REALM, 5.0)):
+            yield item
 
     async def publish(
         self,

@@ -18,7 +18,7 @@ from macula.wire import MESSAGES, Decoder, Message, codes, encode
 from macula.wire.codec import decode_payload
 from macula.wire.header import MAX_PAYLOAD, pack_header
 from macula.wire.limits import Items, Range, Size
-from macula.wire.messages import Call, FindNode, Ping, Publish
+from macula.wire.messages import Call, FindNode, Ping, Publish, RpcRoute
 
 from .strategies import messages
 from .vectors import ID, KEY, VECTORS
@@ -61,7 +61,7 @@ def test_messages_survive_one_byte_at_a_time() -> None:
 
 
 def test_a_decoded_message_holds_the_declared_types() -> None:
-    [decoded] = Decoder().feed(encode(EXAMPLES[MESSAGES[9]]))
+    [decoded] = Decoder().feed(encode(EXAMPLES[RpcRoute]))
     route: Any = decoded.message
     assert type(route.source_node_id) is NodeId
     assert type(route.visited) is tuple

@@ -11,7 +11,7 @@ from macula.wire.header import MAX_FRAME, MAX_PAYLOAD, pack_header, unpack_heade
 
 def test_layout() -> None:
     assert pack_header(0x20, 0x0001_0203).hex(" ") == "02 20 00 00 00 01 02 03"
-    assert unpack_header(bytes.fromhex("ffff 0220 0000 0001 0203"), 2) == (0x20, 0x0001_0203)
+    assert unpack_header(bytes.fromhex("ffff 0220 0000 0001 0203"), 2) == (0x20, 0x0001_0203, False)
 
 
 def test_a_frame_of_one_mebibyte_is_the_limit() -> None:
@@ -22,8 +22,8 @@ def test_a_frame_of_one_mebibyte_is_the_limit() -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("02 20 01 00 00000000", "flags 0x1 and reserved 0x0 must be zero"),
-        ("02 20 00 80 00000000", "flags 0x0 and reserved 0x80 must be zero"),
+        ("02 20 02 00 00000000", "flags 0x2 but zstd, and reserved 0x0, must be zero"),
+        ("02 20 00 80 00000000", "flags 0x0 but zstd, and reserved 0x80, must be zero"),
         ("02 20 00 00 000ffff9", "length is 1048569, at most 1048568 bytes are allowed"),
         ("02 20 00 00 ffffffff", "length is 4294967295"),
     ],

@@ -36,6 +36,7 @@ from macula.wire.messages import (
     StoreReply,
     Sync,
 )
+from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 ID = bytes(range(16))
 KEY = b"\x4b" * 32
@@ -111,6 +112,39 @@ VECTORS: tuple[tuple[Message, str], ...] = (
         """
         02 26 00 00 00000029
         82a57265616c6da7696f2e74657374a763616c6c5f6964c410000102030405060708090a0b0c0d0e0f
+        """,
+    ),
+    (
+        StreamCall("io.test", ID, "io.test.lines", b"\xa4file", 5000, 2**21, True),
+        """
+        02 28 00 00 0000006e
+        87a57265616c6da7696f2e74657374a763616c6c5f6964c410000102030405060708090a0b0c0d0e0fa970726f636564
+        757265ad696f2e746573742e6c696e6573a461726773c405a466696c65aa74696d656f75745f6d73cd1388a663726564
+        6974ce00200000a573656e6473c3
+        """,
+    ),
+    (
+        StreamItem("io.test", ID, True, b"\x2a"),
+        """
+        02 29 00 00 0000003c
+        84a57265616c6da7696f2e74657374a763616c6c5f6964c410000102030405060708090a0b0c0d0e0fa6616e73776572
+        c3a77061796c6f6164c4012a
+        """,
+    ),
+    (
+        StreamEnd("io.test", ID, True, "remote", "no such file"),
+        """
+        02 2a 00 00 00000052
+        85a57265616c6da7696f2e74657374a763616c6c5f6964c410000102030405060708090a0b0c0d0e0fa6616e73776572
+        c3a56572726f72a672656d6f7465a6726561736f6eac6e6f20737563682066696c65
+        """,
+    ),
+    (
+        StreamCredit("io.test", ID, False, 2**22),
+        """
+        02 2b 00 00 0000003c
+        84a57265616c6da7696f2e74657374a763616c6c5f6964c410000102030405060708090a0b0c0d0e0fa6616e73776572
+        c2a56c696d6974ce00400000
         """,
     ),
     (

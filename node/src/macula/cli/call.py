@@ -9,12 +9,16 @@ import typer
 
 from macula.cli import series
 from macula.cli.options import AsJson, ControlSocket, parse_json
-from macula.cli.output import connect, print_json, reporting
+from macula.cli.output import asking, connect, print_json, reporting
 
 app = typer.Typer(add_completion=False)
 GRACE = 5.0
 """Seconds beyond the call's own deadline for the node to say that it passed."""
 LONGEST = 3600.0
+
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Print results as they come, a line of JSON each; --timeout is for each.")
+]
 
 
 @app.command()
@@ -25,6 +29,7 @@ def call(
         float | None, typer.Option(help="Seconds until the call is given up; default: the node's call_timeout.")
     ] = None,
     to: Annotated[str | None, typer.Option(help="Call this node and no other.", metavar="NODE_ID")] = None,
+    stream: Stream = False,
     count: series.Count = 1,
     interval: series.Interval = 0.1,
     as_json: AsJson = False,
@@ -41,6 +46,13 @@ def call(
             )
         return report
 
+    if stream:
+        if count > 1:
+            raise typer.BadParameter("does not go with --stream", param_hint="--count")
+        with asking(control_socket, as_json, f"Calling {procedure}") as client:
+            for item in client.items("call_stream", procedure=procedure, args=value, timeout=timeout, to=to):
+                print_json(item)
+        return None
     with reporting(as_json):
         if count > 1:
             return series.tell(series.ask_in_turn(count, interval, ask), as_json, _changed)

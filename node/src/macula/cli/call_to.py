@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from macula.cli import series
-from macula.cli.call import call
+from macula.cli.call import Stream, call
 from macula.cli.options import AsJson, ControlSocket
 
 app = typer.Typer(add_completion=False)
@@ -21,10 +21,11 @@ def call_to(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds until the call is given up; default: the node's call_timeout.")
     ] = None,
+    stream: Stream = False,
     count: series.Count = 1,
     interval: series.Interval = 0.1,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
     """Call a procedure of one node: as `macula call --to`."""
-    call(procedure, args, timeout, node, count, interval, as_json, control_socket)
+    call(procedure, args, timeout, node, stream, count, interval, as_json, control_socket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +76,12 @@ class ControlClient:
         """The next event of a subscription. Raises TimeoutError, Refused, NoNode."""
         event: dict[str, Any] = self._receive(timeout)["event"]
         return event
+
+    def items(self, command: str, **fields: Any) -> Iterator[Any]:
+        """Ask for a streaming call, and give its items as they come; the node watches the time. Raises as request."""
+        self._send({"command": command, **fields})
+        while "item" in (line := self._receive(None)):
+            yield line["item"]
 
     def wait_until_gone(self) -> None:
         """Keep the connection until the node ends. Raises NoNode."""

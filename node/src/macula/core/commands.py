@@ -36,13 +36,19 @@ class Unadvertise:
 
 @dataclass(frozen=True, slots=True)
 class CallProcedure:
-    """Run a procedure at one of its providers, or at `target` only. Result: CallResult; `timeout` in seconds."""
+    """Run a procedure at one of its providers, or at `target` only. Result: CallResult; `timeout` in seconds.
+
+    If it `streams`, each result is a StreamDelivery, completion comes after the last, and `timeout` is how long the
+    provider may take for the next step; if it `sends`, too, arguments follow by SendItem and EndItems.
+    """
 
     procedure: str
     args: bytes
     timeout: float
     strategy: Strategy
     target: NodeId | None = None
+    streams: bool = False
+    sends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,32 @@ class HandlerDone:
     result: bytes = b""
     error: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendItem:
+    """Send the next item of a streaming call: a result of the CallDelivery `stream` (`answer`), or an argument of the
+    command `stream`. Completed (None) when the receiver has given credit for it and the connection has room, so one at
+    a time; with Cancelled when the call is over."""
+
+    stream: int
+    answer: bool
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndItems:
+    """No more arguments follow for the streaming call of the command `stream` (None)."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTaken:
+    """The application is done with the oldest StreamDelivery of this streaming call (None)."""
+
+    stream: int
+    answer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +211,9 @@ Command = (
     | CallProcedure
     | CancelCall
     | HandlerDone
+    | SendItem
+    | EndItems
+    | ItemTaken
     | PublishEvent
     | Subscribe
     | Unsubscribe

@@ -9,13 +9,30 @@ from macula.identity import NodeId
 
 @dataclass(frozen=True, slots=True)
 class CallDelivery:
-    """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`."""
+    """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`.
+
+    If it `streams`, results go by SendItem and `deadline` is that of the next step; if it `sends`, too, arguments
+    follow as StreamDelivery.
+    """
 
     procedure: str
     args: bytes
     caller: NodeId
     realm: str
     deadline: float
+    streams: bool = False
+    sends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDelivery:
+    """The next item of a streaming call, answered by the command ItemTaken; None: no more arguments follow.
+
+    Its Deliver names the CallDelivery that it is an argument of (`answer`), or the command that it is a result of.
+    """
+
+    answer: bool
+    payload: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +51,4 @@ class EventDelivery:
     missed: int
 
 
-Delivery = CallDelivery | EventDelivery
+Delivery = CallDelivery | EventDelivery | StreamDelivery

@@ -36,11 +36,13 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """Send to a connected peer; to another it is dropped, since PeerLost is on its way."""
+    """Send to a connected peer; to another it is dropped, since PeerLost is on its way. `compressed`: the peer
+    understands compressed frames."""
 
     peer: NodeId
     lane: Lane
     message: Message
+    compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Give something to the application; a call is answered by the command HandlerDone, an event by Consumed."""
+    """Give something to the application; a call is answered by the command HandlerDone, an item of a streaming call by
+    ItemTaken, an event by Consumed."""
 
     delivery: int
     content: Delivery

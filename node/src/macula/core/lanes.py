@@ -11,4 +11,7 @@ class Lane(IntEnum):
     CONTROL = 0
     """Hello, disconnect, ping and the DHT."""
     RPC = 1
+    """Calls, replies and what steers streaming calls."""
     PUBSUB = 2
+    BULK = 3
+    """Items of streaming calls. A peer of an earlier version does not have it."""

@@ -28,7 +28,8 @@ class SendTo:
     With a token, a message that was never handed to the transport is answered by SendFailed; one that was is not
     answered at all (PeerDown tells of what may be lost). `routed` says that the message answers one that came in a
     routed envelope, and goes back that way unless there is a connection. `sought`: if no address is known the peer's
-    record is looked for, as it always is for calls and events.
+    record is looked for, as it always is for calls and events. `needs` is a capability without which the peer would not
+    understand it; then it does not go in an envelope either.
     """
 
     peer: NodeId
@@ -37,6 +38,7 @@ class SendTo:
     token: int | None = None
     routed: bool = False
     sought: bool = False
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,8 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class SendFailed:
     """A SendTo or Route with this token failed. `code`: busy (queue full), disconnected (no connection could be made or
-    it was lost before sending), no_route or max_hops_exceeded (the envelope could not go on)."""
+    it was lost before sending), unsupported (the peer lacks what the message needs), no_route or max_hops_exceeded (the
+    envelope could not go on)."""
 
     token: int
     peer: NodeId

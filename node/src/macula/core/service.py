@@ -11,6 +11,8 @@ from macula.core.events import (
     DatagramReceived,
     PathMoved,
     PeerSuspect,
+    SendBlocked,
+    SendReady,
     SocketFailed,
     SocketOpened,
     Tick,
@@ -54,6 +56,8 @@ ServiceEvent = (
     | RelaysReady
     | SelfChanged
     | Draining
+    | SendBlocked
+    | SendReady
     | Consumed
     | CommandGiven
     | FindRecords
@@ -65,9 +69,10 @@ ServiceEvent = (
     | Route
 )
 """Each service is told what concerns it: its own messages, commands, deliveries and answers, and all PeerUp, PeerDown,
-PeerSuspect, PathMoved, SelfChanged and Draining. Only the NAT service gets DatagramReceived, SocketOpened,
-SocketFailed and Punch, only the DHT gets FindRecords, FindPeer, PublishRecord and WithdrawRecord, only the envelope
-router gets Route, only the user of relays gets ReachVia."""
+PeerSuspect, PathMoved, SelfChanged and Draining. Only the RPC service gets SendBlocked and SendReady, of the bulk lane;
+only the NAT service gets DatagramReceived, SocketOpened, SocketFailed and Punch, only the DHT gets FindRecords,
+FindPeer, PublishRecord and WithdrawRecord, only the envelope router gets Route, only the user of relays gets
+ReachVia."""
 
 Action = Effect | Request | Answer
 """What a service wants done: an effect for the world, a request to the rest of the node, or the answer to one."""

@@ -18,10 +18,13 @@ from macula.engine.settings import PoolSettings
 from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Publish, PublishAck, Reply
+from macula.wire.streaming import StreamCall
 
 Outcome = Dial | FindPeer | ReachVia | Route | SendFailed | Trace
 
 _ROUTABLE = (Call, Reply, Cancel, Publish, PublishAck)
+_SOUGHT = (*_ROUTABLE, StreamCall)
+"""Messages for which a peer is looked up: not those of the DHT, since lookups of dead nodes would feed each other."""
 DISCONNECTED = "disconnected"
 
 
@@ -189,8 +192,7 @@ class Dialer:
         return Dial(self._begin(attempt), addresses, attempt.peer, self._settings.dial_timeout, relays)
 
     def _search(self, attempt: _Attempt, now: float, reason: str) -> list[Outcome]:
-        # A message of the DHT itself must not start another lookup: lookups of dead nodes would feed each other.
-        if attempt.searched or not any(one.sought or isinstance(one.message, _ROUTABLE) for one in attempt.waiting):
+        if attempt.searched or not any(one.sought or isinstance(one.message, _SOUGHT) for one in attempt.waiting):
             return self._give_up(attempt, now, reason)
         attempt.searched = True
         return [FindPeer(self._begin(attempt), attempt.peer)]

@@ -29,11 +29,13 @@ from macula.core.events import (
     SocketOpened,
     Tick,
 )
+from macula.core.lanes import Lane
 from macula.core.mode import PathPolicy
 from macula.core.results import Load, NodeStatus
 from macula.core.service import Service, ServiceEvent
 from macula.dht.service import Dht
 from macula.dht.verifier import Verifier
+from macula.engine import routing as to
 from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.connector import Connector
 from macula.engine.dialer import Dialer
@@ -55,59 +57,10 @@ from macula.relay.service import EnvelopeRouter
 from macula.relay.settings import RelaySettings
 from macula.relay.using import RelayUser
 from macula.rpc.service import Rpc
-from macula.wire import messages as msg
-
-_OWN, _DHT, _RPC, _PUBSUB, _RELAY, _NAT, _GRANT, _USE = range(8)
-_ASKERS = 8
-"""Tokens and delivery ids are handed out in steps of this, so that `id % _ASKERS` names who asked."""
 
 _Item = Outcome | req.SelfChanged | req.Draining
 
-_MESSAGES: dict[type[msg.Message], int] = {
-    msg.FindNode: _DHT,
-    msg.FindNodeReply: _DHT,
-    msg.Store: _DHT,
-    msg.StoreReply: _DHT,
-    msg.FindValue: _DHT,
-    msg.FindValueReply: _DHT,
-    msg.Call: _RPC,
-    msg.Reply: _RPC,
-    msg.Cancel: _RPC,
-    msg.Publish: _PUBSUB,
-    msg.PublishAck: _PUBSUB,
-    msg.RpcRoute: _RELAY,
-    msg.PubsubRoute: _RELAY,
-    msg.RouteError: _RELAY,
-    msg.Candidates: _NAT,
-    msg.Sync: _NAT,
-    msg.ObserverAsk: _NAT,
-    msg.ObserverTold: _NAT,
-    msg.RelayReserve: _GRANT,
-    msg.RelayGrant: _USE,
-    msg.RelayRefuse: _USE,
-    msg.RelayDrain: _USE,
-    msg.Pong: _USE,
-}
-
-_COMMANDS: dict[type[cmd.Command], int] = {
-    cmd.Advertise: _RPC,
-    cmd.Unadvertise: _RPC,
-    cmd.CallProcedure: _RPC,
-    cmd.CancelCall: _RPC,
-    cmd.HandlerDone: _RPC,
-    cmd.PublishEvent: _PUBSUB,
-    cmd.Subscribe: _PUBSUB,
-    cmd.Unsubscribe: _PUBSUB,
-    cmd.DhtStats: _DHT,
-    cmd.DhtLookup: _DHT,
-    cmd.NatDetails: _NAT,
-    cmd.ExplainPeer: _NAT,
-}
-
 _EFFECTS = frozenset(get_args(Effect))
-
-_ALWAYS = (cmd.HandlerDone, cmd.CancelCall, cmd.Status, cmd.NatDetails, cmd.ExplainPeer, cmd.DhtStats, cmd.Shutdown)
-"""Commands that a node still takes while it shuts down."""
 
 
 class Engine:
@@ -119,18 +72,20 @@ class Engine:
     def __init__(
         self, identity: Identity, settings: EngineSettings, rng: random.Random, verifier: Verifier | None = None
     ) -> None:
-        tokens = [count(asker + _ASKERS, _ASKERS) for asker in range(_ASKERS)]
+        tokens = [count(asker + to.ASKERS, to.ASKERS) for asker in range(to.ASKERS)]
         self.node_id = identity.node_id
         self.settings = settings
         self._own = SelfRecord(identity, settings)
-        self._dialer = Dialer(settings.pool, tokens[_OWN], settings.path_policy)
-        self._peers = PeerTable(identity.node_id, settings, self._own, self._dialer, tokens[_OWN])
+        self._dialer = Dialer(settings.pool, tokens[to.OWN], settings.path_policy)
+        self._peers = PeerTable(identity.node_id, settings, self._own, self._dialer, tokens[to.OWN])
         self._bootstrapper = Bootstrapper(settings.bootstraps, settings.reconnect, settings.pool.dial_timeout, rng)
-        self._connector = Connector(tokens[_OWN])
-        self._dht = Dht(settings.dht, identity, rng, tokens[_DHT], settings.realms, verifier)
-        self._rpc = Rpc(settings.rpc, identity.node_id, settings.realm, rng, tokens[_RPC])
-        self._pubsub = PubSub(settings.pubsub, identity.node_id, settings.realm, rng, tokens[_PUBSUB])
-        self._relay = EnvelopeRouter(settings.route, identity, settings.realms, settings.forwards, rng, tokens[_RELAY])
+        self._connector = Connector(tokens[to.OWN])
+        self._dht = Dht(settings.dht, identity, rng, tokens[to.DHT], settings.realms, verifier)
+        self._rpc = Rpc(settings.rpc, identity.node_id, settings.realm, rng, tokens[to.RPC])
+        self._pubsub = PubSub(settings.pubsub, identity.node_id, settings.realm, rng, tokens[to.PUBSUB])
+        self._relay = EnvelopeRouter(
+            settings.route, identity, settings.realms, settings.forwards, rng, tokens[to.RELAY]
+        )
         probes = identity.derive(b"macula/2 probes")
         traversal = Traversal(identity.node_id, probes, rng, reachable=settings.reachable) if settings.punches else None
         self._nat = Reaching(Nat(settings.nat, rng), traversal, reachable=settings.reachable)
@@ -140,16 +95,16 @@ class Engine:
             identity.node_id,
             wants_homes=settings.wants_relays,
             allowed=settings.path_policy is not PathPolicy.NEVER_RELAY,
-            tokens=tokens[_USE],
+            tokens=tokens[to.USE],
         )
         self._services: dict[int, Service] = {
-            _DHT: self._dht,
-            _RPC: self._rpc,
-            _PUBSUB: self._pubsub,
-            _RELAY: self._relay,
-            _NAT: self._nat,
-            _GRANT: self._granter,
-            _USE: self._user,
+            to.DHT: self._dht,
+            to.RPC: self._rpc,
+            to.PUBSUB: self._pubsub,
+            to.RELAY: self._relay,
+            to.NAT: self._nat,
+            to.GRANT: self._granter,
+            to.USE: self._user,
         }
         self._shutdown = ShutdownState()
         self._readiness = Readiness(settings.bootstraps)
@@ -176,11 +131,13 @@ class Engine:
             case CommandGiven(id_, command):
                 self._command(id_, command)
             case Consumed():
-                self._tell(event.delivery % _ASKERS, event)
+                self._tell(event.delivery % to.ASKERS, event)
             case DatagramReceived() | SocketOpened() | SocketFailed():
-                self._tell(_NAT, event)
+                self._tell(to.NAT, event)
             case SendBlocked() | SendReady():
                 self._work.extend(self._peers.lane(event))
+                if event.lane is Lane.BULK:
+                    self._tell(to.RPC, event)
             case Tick():
                 self._tick()
             case PeerConnected():
@@ -254,13 +211,13 @@ class Engine:
             case req.Release():
                 self._peers.hold(item, self._now)
             case req.Punch():
-                self._tell(_NAT, item)
+                self._tell(to.NAT, item)
             case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored() | req.RelaysReady():
                 self._answer(item)
             case req.FindRecords() | req.FindPeer() | req.PublishRecord() | req.WithdrawRecord():
-                self._tell(_DHT, item)
+                self._tell(to.DHT, item)
             case req.ReachVia():
-                self._tell(_USE, item)
+                self._tell(to.USE, item)
             case req.LearnAddress():
                 self._peers.hint(item)
             case req.Redial(peer):
@@ -268,7 +225,7 @@ class Engine:
             case req.NameRelays(relays):
                 self._work.append(self._own.set_relays(relays, self._now, self._wall))
             case req.Route():
-                self._tell(_RELAY, item)
+                self._tell(to.RELAY, item)
             case req.LearnPeer():
                 self._peers.learn(item)
             case req.Unsealed():
@@ -287,7 +244,7 @@ class Engine:
     def _want(self, peer: NodeId | Address) -> None:
         """This node has something for a peer that is worth a direct path."""
         if isinstance(peer, NodeId) and self._nat.spares(peer):
-            self._tell(_NAT, req.Punch(peer, True))
+            self._tell(to.NAT, req.Punch(peer, True))
 
     def _tell(self, index: int, event: ServiceEvent) -> None:
         service = self._services.get(index)
@@ -313,7 +270,7 @@ class Engine:
         completed = self._connector.answer(received)
         if completed is not None:
             self._work.extend(completed)
-        elif (index := _MESSAGES.get(type(received.message))) is not None:
+        elif (index := to.MESSAGES.get(type(received.message))) is not None:
             self._tell(index, received)
 
     def _unsealed(self, unsealed: req.Unsealed) -> None:
@@ -328,8 +285,8 @@ class Engine:
         self._received(req.Received(info.node, unsealed.message, unsealed.hops))
 
     def _answer(self, answer: req.Answer) -> None:
-        index = answer.token % _ASKERS
-        if index != _OWN:
+        index = answer.token % to.ASKERS
+        if index != to.OWN:
             self._tell(index, answer)
         elif isinstance(answer, req.PeerFound):
             self._work.extend(self._peers.found(answer, self._now))
@@ -354,7 +311,7 @@ class Engine:
 
     def _command(self, id_: int, command: cmd.Command) -> None:
         try:
-            if self._shutdown.requested and not isinstance(command, _ALWAYS):
+            if self._shutdown.requested and not isinstance(command, to.ALWAYS):
                 raise NodeClosed("the node is shutting down")
             match command:
                 case cmd.WaitReady(timeout):
@@ -371,7 +328,7 @@ class Engine:
                         self._bootstrapper.stop()
                         self._work.append(req.Draining())
                 case _:
-                    self._tell(_COMMANDS[type(command)], CommandGiven(id_, command))
+                    self._tell(to.COMMANDS[type(command)], CommandGiven(id_, command))
         except MeshError as error:
             self._effects.append(Completed(id_, error=error))
 

@@ -10,6 +10,7 @@ from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
 from macula.core.route import Route
 from macula.engine.send_queue import SendQueue
+from macula.wire.compression import ZSTD_CAPABILITY
 
 MAX_EARLY = 64
 MAX_EARLY_BYTES = 1 << 20
@@ -38,9 +39,15 @@ class Peer:
     info: PeerInfo | None = None
     clock: float = 0.0
     realms: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
     early: list[MessageReceived] = field(default_factory=list)
     blocked: set[Lane] = field(default_factory=set)
     queues: dict[Lane, SendQueue] = field(default_factory=dict)
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it understands compressed frames."""
+        return ZSTD_CAPABILITY in self.capabilities
 
     def keep_early(self, event: MessageReceived) -> bool:
         """Keep a message that overtook the hello; False if there is no room for it."""

@@ -228,7 +228,8 @@ class PeerTable:
         peer.blocked.discard(event.lane)
         queue = peer.queues.pop(event.lane, None)
         # All at once: the queue is bounded, and the transport blocks the lane again if it must.
-        return [SendMessage(event.peer, event.lane, request.message) for request in (queue.take() if queue else ())]
+        queued = queue.take() if queue else ()
+        return [SendMessage(event.peer, event.lane, request.message, peer.compresses) for request in queued]
 
     def suspect(self, event: PeerSuspect) -> list[Outcome]:
         """The transport doubts a connection, or no longer."""
@@ -306,7 +307,7 @@ class PeerTable:
         info = check_hello(event.peer, hello, self._settings.realms, wall)
         self._hello_timers.cancel(event.peer)
         self._dialer.learn(info)
-        peer.state, peer.info, peer.realms = State.UP, info, hello.realms
+        peer.state, peer.info, peer.realms, peer.capabilities = State.UP, info, hello.realms, hello.capabilities
         peer.clock = clock_difference(info.record, wall)
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound, peer.route)]
@@ -317,9 +318,11 @@ class PeerTable:
         return outcomes + [outcome for message in early for outcome in self.received(message, now, wall)]
 
     def _transmit(self, peer: Peer, request: SendTo) -> list[Outcome]:
+        if request.needs and request.needs not in peer.capabilities:
+            return _failed(request, codes.UNSUPPORTED, f"{request.peer.short} does not offer {request.needs!r}")
         if request.lane in peer.blocked or peer.queues.get(request.lane):
             return self._queue(peer.queues.setdefault(request.lane, SendQueue(self._settings.pool)), request)
-        return [SendMessage(request.peer, request.lane, request.message)]
+        return [SendMessage(request.peer, request.lane, request.message, peer.compresses)]
 
     def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
         peer = self._peers.get(node)

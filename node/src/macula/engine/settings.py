@@ -15,6 +15,8 @@ from macula.nat.traversal import PUNCH_CAPABILITY
 from macula.pubsub.settings import PubSubSettings
 from macula.relay.settings import RelaySettings, RouteSettings, UseSettings
 from macula.rpc.settings import RpcSettings
+from macula.rpc.streams import STREAM_CAPABILITY
+from macula.wire.compression import ZSTD_CAPABILITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class EngineSettings:
             RELAY_CAPABILITY: self.relays,
             STUN_CAPABILITY: self.nat.answers,
             PUNCH_CAPABILITY: self.punches,
+            STREAM_CAPABILITY: True,
+            ZSTD_CAPABILITY: True,
         }
         return tuple(name for name, does in offered.items() if does)
 

@@ -33,7 +33,10 @@ from macula.identity.names import check_name
 from macula.rpc.balance import Balancer
 from macula.rpc.discovery import Discovery
 from macula.rpc.settings import RpcSettings
+from macula.rpc.streams import STREAM_CAPABILITY, Stream, Streams
+from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.streaming import StreamCall, StreamEnd
 from macula.wire.values import MAX_VALUE
 
 _NOT_RUN: tuple[type[CallError], ...] = (NotFound, Busy, MaxHopsExceeded, Disconnected)
@@ -56,8 +59,14 @@ class _Call:
     idempotent: bool = False
     token: int = 0
     sent: float = 0.0
+    stream: Stream | None = None
     tried: set[NodeId] = field(default_factory=set)
     failure: CallError | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it stays with its provider, whatever happens: the application may have seen some of its items."""
+        return self.stream is not None and self.stream.accepted
 
 
 class Caller:
@@ -74,6 +83,7 @@ class Caller:
         local: tuple[NodeId, Mapping[str, bool]],
         rng: random.Random,
         tokens: Iterator[int],
+        streams: Streams,
     ) -> None:
         """`local` is this node and, by procedure, whether what it advertises now is idempotent."""
         self._settings = settings
@@ -81,6 +91,7 @@ class Caller:
         self._node_id, self._advertised = local
         self._rng = rng
         self._tokens = tokens
+        self._streams = streams
         self._balancer = Balancer(settings, rng)
         self._discovery = Discovery(settings, realm, tokens)
         self._timers: Timers[int] = Timers()
@@ -112,6 +123,9 @@ class Caller:
     def start(self, command: int, request: CallProcedure, now: float) -> list[Action]:
         """A call that passed check."""
         call = _Call(command, self._rng.randbytes(16), request, now, now + request.timeout)
+        if request.streams:
+            about = self._realm, call.call_id
+            call.stream = self._streams.open(command, False, about, now, sends=request.sends, receives=True)
         self._calls[command] = self._by_id[call.call_id] = call
         self._timers.set(command, call.deadline)
         fields = {"procedure": request.procedure, "call": call.call_id.hex()}
@@ -129,6 +143,10 @@ class Caller:
         actions: list[Action] = []
         for command in self._timers.pop_due(now):
             call = self._calls[command]
+            limits = call.request.timeout, self._settings.max_timeout
+            if call.stream is not None and (again := self._streams.again_at(call.stream, now, *limits)) is not None:
+                self._timers.set(command, again)
+                continue
             actions += self._withdraw(call)
             if call.provider is not None:
                 self._balancer.observe(call.provider, now - call.sent, now)
@@ -165,13 +183,26 @@ class Caller:
             return self._finish(call, now, call_error(reply.error, reply.reason))
         return self._finish(call, now, CallResult(reply.result, event.peer, event.hops, latency))
 
+    def ended(self, event: Received, end: StreamEnd, now: float) -> list[Action]:
+        """A provider has sent its last item."""
+        call = self._by_id.get(end.call_id)
+        if call is None or call.stream is None or call.provider != event.peer:
+            return []
+        if end.error:
+            return self._finish(call, now, call_error(end.error, end.reason))
+        return self._finish(call, now, CallResult(b"", event.peer, event.hops, now - call.sent))
+
     def send_failed(self, event: SendFailed, now: float) -> list[Action]:
-        """An attempt did not reach its provider, so it was not run."""
+        """An attempt did not reach its provider, so it was not run; or a part of a streaming call did not."""
         call = self._by_token.get(event.token)
         if call is None:
             return []
         if event.code == Busy.code:
-            return self._retry(call, Busy(event.reason), now)
+            withdrawn = self._withdraw(call) if call.settled else ()
+            return [*withdrawn, *self._retry(call, Busy(event.reason), now)]
+        if event.code == codes.UNSUPPORTED:
+            # As good as no provider: it may well provide the procedure, but not in this way.
+            return self._retry(call, NotFound(event.reason), now)
         self._forget(call, event.peer)
         self._balancer.failed(event.peer, now)
         if event.code == MaxHopsExceeded.code:
@@ -188,7 +219,7 @@ class Caller:
         self._balancer.suspect(event.peer, event.suspect)
         actions: list[Action] = []
         for call in [call for call in self._calls.values() if call.provider == event.peer] if event.suspect else []:
-            if call.idempotent and not call.tried.issuperset(self._providers(call, now)):
+            if call.idempotent and not call.settled and not call.tried.issuperset(self._providers(call, now)):
                 error = Disconnected(f"{event.peer.short} does not answer probes")
                 actions += [*self._withdraw(call), *self._retry(call, error, now)]
         return actions
@@ -244,10 +275,19 @@ class Caller:
         call.token, call.sent = next(self._tokens), now
         self._by_token[call.token] = call
         self._balancer.started(provider)
+        if call.stream is not None:
+            return [Hold(provider), self._open(call, call.stream, provider)]
         # Rounded up, so that a provider never gives up before its caller does.
         timeout_ms = math.ceil((call.deadline - now) * 1000)
         message = Call(self._realm, call.call_id, request.procedure, request.args, timeout_ms)
         return [Hold(provider), SendTo(provider, Lane.RPC, message, call.token)]
+
+    def _open(self, call: _Call, stream: Stream, provider: NodeId) -> SendTo:
+        request = call.request
+        self._streams.bind(stream, provider, call.token)
+        head = self._realm, call.call_id, request.procedure, request.args
+        message = StreamCall(*head, math.ceil(request.timeout * 1000), stream.granted, request.sends)
+        return SendTo(provider, Lane.RPC, message, call.token, needs=STREAM_CAPABILITY)
 
     def _forget(self, call: _Call, provider: NodeId) -> None:
         call.stale = True
@@ -259,9 +299,13 @@ class Caller:
         provider, call.provider = call.provider, None
         del self._by_token[call.token]
         self._balancer.ended(provider)
+        if call.stream is not None:
+            self._streams.unbind(call.stream)
         return [Release(provider)]
 
     def _retry(self, call: _Call, error: CallError, now: float) -> list[Action]:
+        if call.settled:
+            return self._finish(call, now, error)
         if call.failure is None or _NOT_RUN.index(type(error)) >= _NOT_RUN.index(type(call.failure)):
             call.failure = error
         return [*self._end_attempt(call), *self._advance(call, now)]
@@ -286,6 +330,8 @@ class Caller:
         del self._calls[call.command], self._by_id[call.call_id]
         self._ended[call.call_id] = None
         ended = [*self._end_attempt(call), stop]
+        if call.stream is not None:
+            ended += self._streams.close(call.stream)
         if isinstance(outcome, CallError):
             return [*ended, Completed(call.command, error=outcome)]
         return [*ended, Completed(call.command, outcome)]

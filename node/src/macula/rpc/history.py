@@ -10,6 +10,7 @@ from macula.errors import RemoteError
 from macula.identity import NodeId
 from macula.rpc.settings import RpcSettings
 from macula.wire.messages import Call, Reply
+from macula.wire.streaming import StreamCall
 
 _OVERHEAD = 256
 """Roughly what a kept reply costs beside its result and reason, in bytes."""
@@ -36,7 +37,7 @@ class History:
         self._bytes += _size(reply)
         self._expire(now)
 
-    def find(self, caller: NodeId, call: Call, now: float) -> Reply | None:
+    def find(self, caller: NodeId, call: Call | StreamCall, now: float) -> Reply | None:
         """How to answer a repeat, or None if the call is new. A reply no longer kept is stood in for by an error."""
         ids = self._ended.get(caller)
         if ids is None or call.call_id not in ids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
@@ -16,8 +16,10 @@ from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unaut
 from macula.identity import NodeId
 from macula.rpc.history import History
 from macula.rpc.settings import RpcSettings
+from macula.rpc.streams import Stream, Streams
 from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.streaming import StreamCall, StreamEnd
 
 _MAX_REASON = 1024
 """Characters of a reason that travel (wire.messages.Text)."""
@@ -29,9 +31,10 @@ class _Handler:
 
     delivery: int
     caller: NodeId
-    call: Call
+    call: Call | StreamCall
     started: float
     routed: bool
+    stream: Stream | None = None
 
 
 @dataclass(slots=True)
@@ -47,12 +50,13 @@ class _Load:
 class CallProvider:
     """Incoming calls. `advertised` says, by procedure, whether it is idempotent; `draining` refuses all new calls."""
 
-    def __init__(self, settings: RpcSettings, realm: str, tokens: Iterator[int]) -> None:
+    def __init__(self, settings: RpcSettings, realm: str, tokens: Iterator[int], streams: Streams) -> None:
         self.advertised: dict[str, bool] = {}
         self.draining = False
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
+        self._streams = streams
         self._reply_token = next(tokens)
         self._history = History(settings)
         self._timers: Timers[int] = Timers()
@@ -68,7 +72,7 @@ class CallProvider:
         """When to call expire."""
         return self._timers.next()
 
-    def called(self, event: Received, call: Call, now: float) -> list[Action]:
+    def called(self, event: Received, call: Call | StreamCall, now: float) -> list[Action]:
         """A call, or the repeat of one: that is answered like the first, or by the answer to the first."""
         caller, routed = event.peer, bool(event.hops)
         load = self._loads.get(caller, _Load())
@@ -79,7 +83,7 @@ class CallProvider:
             return [self._send(caller, reply, routed)]
         if call.realm != self._realm or call.procedure not in self.advertised:
             return [self._send(caller, _error(call, NotFound.code, f"{call.procedure} is not provided here"), routed)]
-        if refusal := self._refusal(load, len(call.args)):
+        if refusal := self._refusal(caller, load, call):
             return [self._send(caller, _error(call, Busy.code, refusal), routed)]
         if not call.timeout_ms:
             return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
@@ -110,7 +114,7 @@ class CallProvider:
                 reply = _error(handler.call, command.error, command.reason)
             elif command.error:
                 reply = _error(handler.call, RemoteError.code, f"{command.error}: {command.reason}")
-            actions = [self._send(handler.caller, reply, handler.routed), *self._close(handler, reply, now)]
+            actions = [self._answer(handler, reply), *self._close(handler, reply, now)]
         return [*actions, *self._free(handler)]
 
     def send_failed(self, event: SendFailed) -> list[Action]:
@@ -129,8 +133,11 @@ class CallProvider:
         actions: list[Action] = []
         for delivery in self._timers.pop_due(now):
             handler = self._handlers[delivery]
+            if (again := self._again_at(handler, now)) is not None:
+                self._timers.set(delivery, again)
+                continue
             reply = _error(handler.call, Timeout.code, "the handler was stopped at the deadline")
-            actions += [self._send(handler.caller, reply, handler.routed), CancelDelivery(delivery)]
+            actions += [self._answer(handler, reply), CancelDelivery(delivery)]
             actions += self._close(handler, reply, now)
         return actions
 
@@ -147,8 +154,8 @@ class CallProvider:
             actions += [CancelDelivery(handler.delivery), *self._close(handler, reply, now)]
         return actions
 
-    def _refusal(self, load: _Load, size: int) -> str:
-        limits = self._settings
+    def _refusal(self, caller: NodeId, load: _Load, call: Call | StreamCall) -> str:
+        limits, size = self._settings, len(call.args)
         if self.draining:
             return "the node is shutting down"
         if len(self._handlers) >= limits.max_handlers:
@@ -157,11 +164,16 @@ class CallProvider:
             return f"{limits.max_handlers_per_peer} calls of this caller are running"
         if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
             return "the arguments of running calls take too many bytes"
+        if isinstance(call, StreamCall) and call.sends:
+            if self._streams.uploads() >= limits.max_uploads:
+                return f"{limits.max_uploads} calls are sending arguments"
+            if self._streams.uploads(caller) >= limits.max_uploads_per_peer:
+                return f"{limits.max_uploads_per_peer} calls of this caller are sending arguments"
         return ""
 
     def _deliver(self, handler: _Handler, now: float) -> list[Action]:
         call = handler.call
-        deadline = now + min(call.timeout_ms / 1000, self._settings.max_timeout)
+        deadline = now + self._time(call)
         load = self._loads.setdefault(handler.caller, _Load())
         load.handlers += 1
         load.args_bytes += len(call.args)
@@ -170,11 +182,38 @@ class CallProvider:
         self._handlers[handler.delivery] = handler
         self._timers.set(handler.delivery, deadline)
         content = CallDelivery(call.procedure, call.args, handler.caller, call.realm, deadline)
-        actions: list[Action] = [Hold(handler.caller), Deliver(handler.delivery, content)]
+        actions: list[Action] = [Hold(handler.caller)]
+        if isinstance(call, StreamCall):
+            content = replace(content, streams=True, sends=call.sends)
+            actions += self._open(handler, call, now)
+        actions.append(Deliver(handler.delivery, content))
         if load.args_bytes > self._settings.args_high_water and not load.paused and not handler.routed:
             load.paused = True
             actions.append(PauseReading(handler.caller, Lane.RPC, True))
         return actions
+
+    def _open(self, handler: _Handler, call: StreamCall, now: float) -> list[Action]:
+        stream = self._streams.open(
+            handler.delivery, True, (call.realm, call.call_id), now, sends=True, receives=call.sends
+        )
+        self._streams.bind(stream, handler.caller, self._reply_token)
+        stream.limit, handler.stream = call.credit, stream
+        return self._streams.grant(stream) if call.sends else []
+
+    def _time(self, call: Call | StreamCall) -> float:
+        return min(call.timeout_ms / 1000, self._settings.max_timeout)
+
+    def _again_at(self, handler: _Handler, now: float) -> float | None:
+        """When to look at a call again whose time is not over yet."""
+        if handler.stream is None:
+            return None
+        return self._streams.again_at(handler.stream, now, self._time(handler.call), self._settings.max_timeout)
+
+    def _answer(self, handler: _Handler, reply: Reply) -> SendTo:
+        if handler.stream is None:
+            return self._send(handler.caller, reply, handler.routed)
+        end = StreamEnd(reply.realm, reply.call_id, True, reply.error, reply.reason)
+        return SendTo(handler.caller, Lane.BULK, end, self._reply_token)
 
     def _send(self, peer: NodeId, reply: Reply, routed: bool) -> SendTo:
         # All replies share a token: only the peer of one that failed matters. Where an envelope goes wrong, it is not
@@ -196,7 +235,8 @@ class CallProvider:
             "code": reply.error or "ok",
         }
         handled = Trace("call.handled", fields, measurements={"duration": (now - handler.started) * 1000})
-        return [Release(handler.caller), handled]
+        ended = self._streams.close(handler.stream) if handler.stream is not None else []
+        return [*ended, Release(handler.caller), handled]
 
     def _free(self, handler: _Handler) -> list[Action]:
         """The handler has ended."""
@@ -213,7 +253,7 @@ class CallProvider:
         return []
 
 
-def _error(call: Call, code: str, reason: str) -> Reply:
+def _error(call: Call | StreamCall, code: str, reason: str) -> Reply:
     # What an exception says may hold surrogates, which UTF-8 cannot carry.
     text = reason[:_MAX_REASON].encode(errors="replace").decode()
     return Reply(call.realm, call.call_id, b"", code, text)

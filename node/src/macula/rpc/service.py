@@ -6,9 +6,19 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from macula.core.commands import Advertise, CallProcedure, CancelCall, Command, HandlerDone, Unadvertise
+from macula.core.commands import (
+    Advertise,
+    CallProcedure,
+    CancelCall,
+    Command,
+    EndItems,
+    HandlerDone,
+    ItemTaken,
+    SendItem,
+    Unadvertise,
+)
 from macula.core.effects import Completed, PauseReading
-from macula.core.events import CommandGiven, Consumed, PeerSuspect
+from macula.core.events import CommandGiven, Consumed, PeerSuspect, SendBlocked, SendReady
 from macula.core.record import Kind
 from macula.core.requests import (
     Draining,
@@ -19,19 +29,22 @@ from macula.core.requests import (
     Received,
     RecordsFound,
     RecordStored,
+    RefusePeer,
     Release,
     SendFailed,
     SendTo,
     WithdrawRecord,
 )
 from macula.core.service import Action, ServiceEvent
-from macula.errors import ArgumentError, NodeClosed
+from macula.errors import ArgumentError, NodeClosed, ProtocolError
 from macula.identity import NodeId
 from macula.identity.names import check_name
 from macula.rpc.caller import Caller
 from macula.rpc.provider import CallProvider
 from macula.rpc.settings import RpcSettings
+from macula.rpc.streams import Streams
 from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 
 class Rpc:
@@ -47,8 +60,9 @@ class Rpc:
         self._node_id = node_id
         self._realm = realm
         self._tokens = tokens
-        self._provider = CallProvider(settings, realm, tokens)
-        self._caller = Caller(settings, realm, (node_id, self._provider.advertised), rng, tokens)
+        self._streams = Streams(settings.stream_window)
+        self._provider = CallProvider(settings, realm, tokens, self._streams)
+        self._caller = Caller(settings, realm, (node_id, self._provider.advertised), rng, tokens, self._streams)
         self._stores: dict[int, int] = {}
 
     @property
@@ -101,7 +115,7 @@ class Rpc:
                     raise ArgumentError("procedure", f"{procedure!r} is not advertised")
             case CallProcedure():
                 self._caller.check(command)
-            case CancelCall() | HandlerDone():
+            case CancelCall() | HandlerDone() | SendItem() | EndItems() | ItemTaken():
                 pass
             case _:
                 raise ArgumentError("command", f"{type(command).__name__} is not one of the RPC service")
@@ -123,7 +137,10 @@ class Rpc:
             case PeerSuspect():
                 return self._caller.peer_suspect(event, now)
             case PeerDown(peer):
-                return [*self._caller.peer_down(event, now), *self._provider.peer_down(peer, now)]
+                down = [*self._caller.peer_down(event, now), *self._provider.peer_down(peer, now)]
+                return [*down, *self._streams.ready(peer, now)]
+            case SendBlocked() | SendReady():
+                return self._streams.lane(event, now)
             case Consumed(delivery):
                 return self._provider.consumed(delivery)
             case Draining():
@@ -134,12 +151,19 @@ class Rpc:
 
     def _received(self, event: Received, now: float) -> Sequence[Action]:
         match event.message:
-            case Call():
+            case Call() | StreamCall():
                 return self._provider.called(event, event.message, now)
             case Cancel():
                 return self._provider.cancelled(event, event.message, now)
             case Reply():
                 return self._caller.replied(event, event.message, now)
+            case StreamEnd(answer=True):
+                return self._caller.ended(event, event.message, now)
+            case StreamItem() | StreamEnd() | StreamCredit():
+                try:
+                    return self._streams.arrived(event.peer, event.message, now)
+                except ProtocolError as error:
+                    return [RefusePeer(event.peer, error.code, error.reason)]
             case _:
                 return []
 
@@ -158,6 +182,12 @@ class Rpc:
                 return [*self._caller.cancel(call, now), Completed(command_id)]
             case HandlerDone():
                 return [*self._provider.done(command, now), Completed(command_id)]
+            case SendItem(stream, answer, payload):
+                return self._streams.send(command_id, stream, answer, payload, now)
+            case EndItems(stream):
+                return self._streams.end(command_id, stream, now)
+            case ItemTaken(stream, answer):
+                return self._streams.taken(command_id, stream, answer, now)
             case _:
                 return []
 

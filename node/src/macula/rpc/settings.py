@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from macula.errors import ConfigError
+from macula.wire.header import MAX_FRAME
 
 MIB = 1 << 20
 
@@ -36,6 +37,15 @@ class RpcSettings:
     args_low_water: int = 1 * MIB
     """Bytes of arguments of one caller at which its lane is read again."""
 
+    stream_window: int = 2 * MIB
+    """Bytes of items of one streaming call that are on their way or wait for the application. At least 2 MiB, twice the
+    largest item, so that granting by halves always leaves room for one. A round trip of 100 ms carries ten of these a
+    second."""
+    max_uploads: int = 128
+    """Handlers at once that are sent arguments one by one; each may hold a window. Calls beyond are answered busy."""
+    max_uploads_per_peer: int = 16
+    """The same for one caller."""
+
     max_finished_per_peer: int = 1024
     """Ended calls of one caller that are remembered, so that a repeat is not run again."""
     max_finished_peers: int = 256
@@ -65,6 +75,8 @@ class RpcSettings:
         for field in fields(self):
             if not getattr(self, field.name) > 0:
                 raise ConfigError(field.name, f"must be above 0, is {getattr(self, field.name)}")
+        if self.stream_window < 2 * MAX_FRAME:
+            raise ConfigError("stream_window", f"must be at least {2 * MAX_FRAME}, is {self.stream_window}")
         if self.max_timeout > 1_000_000:
             raise ConfigError("max_timeout", f"must be at most 1000000 s, is {self.max_timeout}")
         if self.negative_ttl > 1:

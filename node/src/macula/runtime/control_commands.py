@@ -36,7 +36,7 @@ Command = Callable[[Request], AsyncGenerator[Line, None]]
 
 class Commands:
     """Runs requests on one mesh. `run` yields one `result` line; for `subscribe` then an `event` line each, for
-    `provide` a `call` line each, which the asker answers."""
+    `provide` a `call` line each, which the asker answers, for `call_stream` an `item` line each before it."""
 
     def __init__(self, mesh: MeshLike, demo: DemoService) -> None:
         self._mesh = mesh
@@ -50,6 +50,7 @@ class Commands:
             "doctor": self._doctor,
             "id": self._id,
             "call": self._call,
+            "call_stream": self._call_stream,
             "publish": self._publish,
             "subscribe": self._subscribe,
             "serve": self._serve,
@@ -121,6 +122,19 @@ class Commands:
                 "latency_ms": _milliseconds(report.latency),
             }
         }
+
+    async def _call_stream(self, request: Request) -> AsyncGenerator[Line, None]:
+        to = request.get("to")
+        items = self._mesh.call_stream(
+            _text(request, "procedure"),
+            request.get("args"),
+            timeout=_seconds(request),
+            to=None if to is None else NodeId.parse(_text(request, "to")),
+        )
+        async with aclosing(items):
+            async for item in items:
+                yield {"item": item}
+        yield {"result": None}
 
     async def _publish(self, request: Request) -> AsyncGenerator[Line, None]:
         timeout = _seconds(request)

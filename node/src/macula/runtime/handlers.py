@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
-from macula.core.commands import HandlerDone
+from macula.core.commands import HandlerDone, SendItem
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery
 from macula.errors import CallError, MeshError, NodeClosed, NotFound, RemoteError
 from macula.identity import Did
 from macula.runtime.driver import Driver
-from macula.runtime.reports import CallContext, Handler
+from macula.runtime.reports import CallContext, Handler, no_items
+from macula.runtime.streaming import Incoming, not_streaming, send_results
 from macula.runtime.subscription import Subscription
 from macula.runtime.threads import Threads
 from macula.wire.values import Value, decode_value, encode_value
@@ -29,17 +30,27 @@ class Procedure:
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self._handler = handler
         self._wants_context = len(positional) > 1
+        self.streams = inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(
+            getattr(handler, "__call__", None)  # noqa: B004
+        )
         self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
 
     async def run(self, args: Value, context: CallContext, threads: Threads) -> Value:
         """The handler's result. Raises what it raises."""
-        arguments = (args, context) if self._wants_context else (args,)
         if not self._is_async:
-            return await threads.run(self._handler, *arguments)
-        result: Any = self._handler(*arguments)
+            return await threads.run(self._handler, *self._arguments(args, context))
+        result: Any = self._handler(*self._arguments(args, context))
         return await result
+
+    def results(self, args: Value, context: CallContext) -> AsyncGenerator[Value, None]:
+        """What a handler that streams yields."""
+        results: AsyncGenerator[Value, None] = self._handler(*self._arguments(args, context))
+        return results
+
+    def _arguments(self, args: Value, context: CallContext) -> tuple[Any, ...]:
+        return (args, context) if self._wants_context else (args,)
 
 
 class Handlers:
@@ -53,16 +64,21 @@ class Handlers:
         self._running: dict[int, asyncio.Task[None]] = {}
         self.procedures: dict[str, Procedure] = {}
         self.subscriptions: dict[int, Subscription] = {}
+        self.incoming: dict[tuple[int, bool], Incoming] = {}
+        """Where the items of streaming calls go, by their number and `answer`, as in StreamDelivery."""
 
-    def run(self, callback: Coroutine[Any, Any, None], name: str) -> None:
-        """Feed a subscription's callback for as long as the node runs."""
-        task = self._tasks.create_task(callback, name=name)
+    def run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Do something for the application, such as feeding a callback, for as long as the node runs at most."""
+        task = self._tasks.create_task(work, name=name)
         self._callbacks.add(task)
         task.add_done_callback(self._callbacks.discard)
+        return task
 
     def deliver(self, delivery: int, content: Delivery) -> None:
-        """A call is run; an event goes to its subscription."""
+        """A call is run; an event goes to its subscription, an item to its call."""
         if isinstance(content, CallDelivery):
+            if content.sends:
+                self.incoming[delivery, True] = Incoming(self._driver, delivery, answer=True)
             task = self._tasks.create_task(self._handle(delivery, content), name=f"call {content.procedure}")
             self._running[delivery] = task
             task.add_done_callback(partial(self._ended, delivery))
@@ -70,6 +86,8 @@ class Handlers:
             subscription = self.subscriptions.get(content.subscription)
             if subscription is not None:
                 subscription.put(delivery, content)
+        elif incoming := self.incoming.get((delivery, content.answer)):
+            incoming.put(content.payload)
 
     def cancel(self, delivery: int) -> None:
         """The caller no longer waits: an async handler is cancelled, a plain one ends by itself."""
@@ -87,7 +105,7 @@ class Handlers:
 
     async def _handle(self, delivery: int, call: CallDelivery) -> None:
         try:
-            result = await self._run(call)
+            result = await self._run(delivery, call)
         except CallError as error:
             done = HandlerDone(delivery, error=error.code, reason=error.reason)
         except MeshError as error:
@@ -100,6 +118,7 @@ class Handlers:
 
     def _ended(self, delivery: int, task: asyncio.Task[None]) -> None:
         del self._running[delivery]
+        self.incoming.pop((delivery, True), None)
         if task.cancelled():
             # Told here and not by the task itself: one that is cancelled before its first step never runs at all.
             self._report(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
@@ -109,7 +128,7 @@ class Handlers:
         with suppress(NodeClosed):
             self._driver.tell(done)
 
-    async def _run(self, call: CallDelivery) -> bytes:
+    async def _run(self, delivery: int, call: CallDelivery) -> bytes:
         procedure = self.procedures.get(call.procedure)
         if procedure is None:
             raise NotFound(call.procedure)
@@ -118,5 +137,15 @@ class Handlers:
             did=str(Did(call.realm, call.caller)),
             realm=call.realm,
             remaining=max(0.0, call.deadline - time.monotonic()),
+            incoming=self.incoming[delivery, True] if call.sends else no_items(),
         )
-        return encode_value("result", await procedure.run(decode_value(call.args), context, self._threads))
+        if procedure.streams:
+            if not call.streams:
+                raise not_streaming(call.procedure)
+            async with aclosing(procedure.results(decode_value(call.args), context)) as results:
+                await send_results(self._driver, delivery, results)
+            return b""
+        result = encode_value("result", await procedure.run(decode_value(call.args), context, self._threads))
+        if call.streams:
+            await self._driver.ask(SendItem(delivery, True, result))
+        return result

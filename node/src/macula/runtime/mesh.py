@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from macula.core import commands as cmd
@@ -26,6 +27,7 @@ from macula.runtime.logs import ROOT, log_event
 from macula.runtime.nat_report import nat_fields
 from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
 from macula.runtime.status import StatusReporter
+from macula.runtime.streaming import Incoming, failure_of, send_arguments
 from macula.runtime.subscription import Subscription
 from macula.runtime.telemetry import Telemetry, TelemetryEvent
 from macula.runtime.why_report import find_peer, why_fields
@@ -142,6 +144,44 @@ class Mesh:
         command = self._call_command(procedure, args, timeout, to, strategy)
         result: CallResult = await self._driver.ask(command)
         return _call_report(result, self._reporter.path_kind(result.provider))
+
+    async def call_stream(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        send: AsyncIterable[Value] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        to: Target | None = None,
+        strategy: cmd.Strategy | str | None = None,
+    ) -> AsyncGenerator[Value, None]:
+        """Run a procedure and iterate over its results as they come; `send` are arguments that follow one by one, which
+        its handler finds in `context.incoming`. A handler that does not stream gives one result.
+
+        Either side is held back when the other takes nothing: at most a window of items (2 MiB) is on its way.
+        `timeout` is how long the provider may take for each step; a consumer or a sender that is slow is never too
+        late. Leaving the iteration cancels the call and its handler (at once in `contextlib.aclosing`).
+
+        Starts at the first iteration. Raises what call does, after the items that came before: Disconnected if the
+        provider is lost, RemoteError if its handler raised, NotFound if none understands streaming calls; and what
+        `send` raises.
+        """
+        command = self._call_command(procedure, args, timeout, to, strategy)
+        id_, future = self._driver.give(replace(command, streams=True, sends=send is not None))
+        incoming = self._handlers.incoming[id_, False] = Incoming(self._driver, id_, answer=False)
+        future.add_done_callback(lambda done: incoming.end(failure_of(done)))
+        sender = None
+        if send is not None:
+            sending = send_arguments(self._driver, id_, send, incoming)
+            sender = self._handlers.run(sending, f"arguments of {procedure}")
+        try:
+            async for item in incoming:
+                yield item
+        finally:
+            del self._handlers.incoming[id_, False]
+            self._driver.cancel_call(id_)
+            if sender is not None:
+                sender.cancel()
 
     def call_async(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds for a publication."""
 
 Handler = Callable[..., Any]
-"""`handler(args)` or `handler(args, context)`, async or not; it returns the result or raises."""
+"""`handler(args)` or `handler(args, context)`, async or not; it returns the result or raises. An async generator yields
+results one by one, for streaming calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,24 @@ class MeshEvent:
     missed: int
 
 
+async def no_items() -> AsyncIterator[Value]:
+    """What a call that sends nothing sends."""
+    nothing: tuple[Value, ...] = ()
+    for item in nothing:
+        yield item
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """What a handler is told of its caller. `did` is the caller's in this realm; `remaining` the seconds that were left
-    to the caller's deadline when the handler started."""
+    to the caller's deadline when the handler started, in a streaming call those for each step. `incoming` are the
+    arguments that a streaming call sends one by one; none in any other call."""
 
     caller: NodeId
     did: str
     realm: str
     remaining: float
+    incoming: AsyncIterator[Value] = field(default_factory=no_items, compare=False)
 
 
 class Subscription(Protocol):
@@ -119,6 +129,17 @@ class MeshLike(Protocol):
         to: NodeId | None = None,
     ) -> CallReport:
         """Run a procedure, at `to` only if given. `timeout` None is the setting call_timeout."""
+        ...
+
+    def call_stream(
+        self,
+        procedure: str,
+        args: Value = None,
+        *,
+        timeout: float | None = None,
+        to: NodeId | None = None,
+    ) -> AsyncGenerator[Value, None]:
+        """Run a procedure and get its results one by one. `timeout` is that of each step."""
         ...
 
     async def publish(

@@ -130,8 +130,8 @@ class Network:
         match effect:
             case Dial():
                 self._dial(source, effect)
-            case SendMessage(peer, lane, message):
-                self._send(source, peer, lane, encode(message))
+            case SendMessage(peer, lane, message, compressed):
+                self._send(source, peer, lane, encode(message, compressed=compressed))
             case ClosePeer(peer, code, reason):
                 self._cut(source, peer, code, reason, 0.0)
             case SendDatagram(target, data, number):

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import count
 
 from macula.core.address import Address
-from macula.core.commands import Command, HandlerDone
-from macula.core.deliveries import CallDelivery, EventDelivery
+from macula.core.commands import Command, HandlerDone, ItemTaken, SendItem
+from macula.core.deliveries import CallDelivery, Delivery, EventDelivery, StreamDelivery
 from macula.core.effects import (
     CancelDelivery,
     Completed,
@@ -29,7 +29,8 @@ Handler = Callable[[CallDelivery], bytes]
 
 
 class SimNode:
-    """Drives an engine. Handlers answer at once; events are kept in `events` and consumed at once."""
+    """Drives an engine. Handlers answer at once, with one item if the call streams; events are kept in `events` and
+    consumed at once, so are items."""
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class SimNode:
         self.completed: dict[int, Completed] = {}
         self.events: list[EventDelivery] = []
         self.calls: list[CallDelivery] = []
+        self.items: list[tuple[int, bytes]] = []
+        """Of streaming calls, with the number of the command or delivery that they belong to."""
         self.handlers: dict[str, Handler] = {}
         self.traces: list[Trace] = []
         self.alive = True
@@ -89,14 +92,21 @@ class SimNode:
                     self._network.execute(self.node_id, effect)
         self._arm()
 
-    def _consume(self, delivery: int, content: CallDelivery | EventDelivery) -> None:
+    def _consume(self, delivery: int, content: Delivery) -> None:
+        if isinstance(content, StreamDelivery):
+            if content.payload is not None:
+                self.items.append((delivery, content.payload))
+            self.command(ItemTaken(delivery, content.answer))
+            return
         if isinstance(content, EventDelivery):
             self.events.append(content)
             self.deliver(Consumed(delivery))
             return
         self.calls.append(content)
-        handler = self.handlers[content.procedure]
-        self.command(HandlerDone(delivery, handler(content)))
+        result = self.handlers[content.procedure](content)
+        if content.streams:
+            self.command(SendItem(delivery, True, result))
+        self.command(HandlerDone(delivery, result))
 
     def _arm(self) -> None:
         at = self.engine.next_deadline()

@@ -10,6 +10,7 @@ import msgpack
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.wire import codes
+from macula.wire.compression import compress, decompress
 from macula.wire.fields import Check, compile_check, refuse
 from macula.wire.header import HEADER_SIZE, MAX_PAYLOAD, pack_header, unpack_header
 from macula.wire.messages import MESSAGES, Message
@@ -30,14 +31,15 @@ _BY_TYPE: dict[int, type[Message]] = {cls.TYPE: cls for cls in MESSAGES}
 
 
 class Decoded(NamedTuple):
-    """A message and how many bytes its frame had."""
+    """A message and how many bytes its frame has, decompressed."""
 
     message: Message
     size: int
 
 
-def encode(message: Message) -> bytes:
-    """The frame of a message. Raises ArgumentError if a field breaks its limit or the frame would exceed 1 MiB."""
+def encode(message: Message, *, compressed: bool = False) -> bytes:
+    """The frame of a message, compressed if that is wanted and makes it smaller. Raises ArgumentError if a field breaks
+    its limit or the frame would exceed 1 MiB."""
     try:
         body = {name: check(getattr(message, name)) for name, check in _FIELDS[type(message)]}
         payload: bytes = msgpack.packb(body, use_bin_type=True)
@@ -48,6 +50,8 @@ def encode(message: Message) -> bytes:
     if len(payload) > MAX_PAYLOAD:
         kind = type(message).__name__
         raise ArgumentError("message", f"payload of {kind} must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
+    if compressed and (smaller := compress(payload)) is not None:
+        return pack_header(message.TYPE, len(smaller), compressed=True) + smaller
     return pack_header(message.TYPE, len(payload)) + payload
 
 
@@ -69,7 +73,7 @@ class Decoder:
     """Frames of one stream, however its bytes are split or joined.
 
     Call `feed` with each piece in order; it returns the messages that are complete. After a ProtocolError the stream
-    is unusable: close the connection. At most one frame (1 MiB) and the last piece are held.
+    is unusable: close the connection. At most one frame (1 MiB, and as much decompressed) and the last piece are held.
     """
 
     def __init__(self) -> None:
@@ -88,7 +92,9 @@ class Decoder:
             if len(self._buffer) < end:
                 break
             payload = bytes(memoryview(self._buffer)[offset + HEADER_SIZE : end])
-            decoded.append(Decoded(decode_payload(header.type, payload), end - offset))
+            if header.compressed:
+                payload = decompress(payload)
+            decoded.append(Decoded(decode_payload(header.type, payload), HEADER_SIZE + len(payload)))
             offset = end
         del self._buffer[:offset]
         return decoded

@@ -44,3 +44,6 @@ NO_SUBSCRIPTION = "no_subscription"
 # Answers to a routed envelope.
 NO_ROUTE = "no_route"
 MAX_HOPS_EXCEEDED = "max_hops_exceeded"
+
+# Why a message was not sent.
+UNSUPPORTED = "unsupported"  # the peer's hello does not name the capability that it needs

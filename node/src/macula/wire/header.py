@@ -14,19 +14,23 @@ MAX_FRAME = 1 << 20
 """Most bytes of a frame, header included."""
 MAX_PAYLOAD = MAX_FRAME - HEADER_SIZE
 
+ZSTD = 0x01
+"""The flag of a compressed payload (wire.compression)."""
+
 _LAYOUT = struct.Struct(">BBBBI")
 
 
 class Header(NamedTuple):
-    """A checked frame header; `length` is that of the payload, in bytes."""
+    """A checked frame header; `length` is that of the payload, in bytes, as it travels."""
 
     type: int
     length: int
+    compressed: bool = False
 
 
-def pack_header(type_: int, length: int) -> bytes:
+def pack_header(type_: int, length: int, *, compressed: bool = False) -> bytes:
     """The header of a frame of this type with `length` bytes of payload."""
-    return _LAYOUT.pack(VERSION, type_, 0, 0, length)
+    return _LAYOUT.pack(VERSION, type_, ZSTD if compressed else 0, 0, length)
 
 
 def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Header:
@@ -34,8 +38,8 @@ def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Head
     version, type_, flags, reserved, length = _LAYOUT.unpack_from(data, offset)
     if version != VERSION:
         raise ProtocolError(codes.NO_COMMON_VERSION, f"version is {version}, must be {VERSION}")
-    if flags or reserved:
-        raise ProtocolError(codes.BAD_FRAME, f"flags {flags:#x} and reserved {reserved:#x} must be zero")
+    if flags & ~ZSTD or reserved:
+        raise ProtocolError(codes.BAD_FRAME, f"flags {flags:#x} but zstd, and reserved {reserved:#x}, must be zero")
     if length > MAX_PAYLOAD:
         raise ProtocolError(codes.BAD_FRAME, f"length is {length}, at most {MAX_PAYLOAD} bytes are allowed")
-    return Header(type_, length)
+    return Header(type_, length, bool(flags))

@@ -1,8 +1,9 @@
-"""Limits that stand in the annotations of message fields."""
+"""Limits that stand in the annotations of message fields, and the types that many of them have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,14 @@ class Items:
     """Most elements of a tuple."""
 
     most: int
+
+
+Key = Annotated[bytes, Size(32, 32)]
+Token = Annotated[bytes, Size(16, 16)]
+Name = Annotated[str, Size(1, 255)]
+Text = Annotated[str, Size(0, 1024)]
+Code = Annotated[str, Size(1, 32)]
+U32 = Annotated[int, Range(0, 2**32 - 1)]
+U63 = Annotated[int, Range(0, 2**63 - 1)]
+Record = Annotated[bytes, Size(1, 2048)]
+"""An encoded signed record (core.record)."""

@@ -7,21 +7,13 @@ Limits stand in the annotations and are checked by the decoder and by the encode
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from macula.identity import NodeId
-from macula.wire.limits import Items, Range, Size
-
-Key = Annotated[bytes, Size(32, 32)]
-Token = Annotated[bytes, Size(16, 16)]
-Name = Annotated[str, Size(1, 255)]
-Text = Annotated[str, Size(0, 1024)]
-Code = Annotated[str, Size(1, 32)]
-U32 = Annotated[int, Range(0, 2**32 - 1)]
-U63 = Annotated[int, Range(0, 2**63 - 1)]
-Record = Annotated[bytes, Size(1, 2048)]
-"""An encoded signed record (core.record)."""
+from macula.wire.limits import U32, U63, Code, Items, Key, Name, Range, Record, Size, Text, Token
+from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +320,10 @@ Message = (
     | Call
     | Reply
     | Cancel
+    | StreamCall
+    | StreamItem
+    | StreamEnd
+    | StreamCredit
     | RpcRoute
     | PubsubRoute
     | RouteError
@@ -347,31 +343,4 @@ Message = (
     | RelayDrain
 )
 
-MESSAGES: tuple[type[Message], ...] = (
-    Hello,
-    Disconnect,
-    Ping,
-    Pong,
-    Publish,
-    PublishAck,
-    Call,
-    Reply,
-    Cancel,
-    RpcRoute,
-    PubsubRoute,
-    RouteError,
-    FindNode,
-    FindNodeReply,
-    Store,
-    FindValue,
-    FindValueReply,
-    StoreReply,
-    Candidates,
-    Sync,
-    ObserverAsk,
-    ObserverTold,
-    RelayReserve,
-    RelayGrant,
-    RelayRefuse,
-    RelayDrain,
-)
+MESSAGES: tuple[type[Message], ...] = typing.get_args(Message)

@@ -109,9 +109,9 @@ def test_one_message_to_many_peers_is_encoded_once(monkeypatch: pytest.MonkeyPat
     net.run(1.0)
     encoded: list[Message] = []
 
-    def counted(message: Message) -> bytes:
+    def counted(message: Message, *, compressed: bool) -> bytes:
         encoded.append(message)
-        return encode(message)
+        return encode(message, compressed=compressed)
 
     monkeypatch.setattr(endpoint, "encode", counted)
     message = numbered(1)

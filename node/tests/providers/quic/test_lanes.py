@@ -49,7 +49,7 @@ def test_windows_follow_what_was_consumed_and_stop_when_paused() -> None:
     frame = encode(numbered(1, 30_000))
     lanes.feed(2, frame, False)
     assert lanes.grants() == [(2, WINDOW + 1 + len(frame))] and lanes.grants() == []
-    assert lanes.connection_limit == 3 * WINDOW + 1 + len(frame)
+    assert lanes.connection_limit == len(Lane) * WINDOW + 1 + len(frame)
     lanes.pause(Lane.RPC, True)
     lanes.feed(2, frame, False)
     assert lanes.grants() == []
@@ -57,7 +57,7 @@ def test_windows_follow_what_was_consumed_and_stop_when_paused() -> None:
     assert lanes.grants() == [(2, WINDOW + 1 + 2 * len(frame))]
 
 
-@pytest.mark.parametrize("first", [bytes([3]), bytes([0x7F]), bytes([3 | CONTINUES]), b""])
+@pytest.mark.parametrize("first", [bytes([4]), bytes([0x7F]), bytes([4 | CONTINUES]), b""])
 def test_unknown_lanes_are_refused(first: bytes) -> None:
     with pytest.raises(ProtocolError):
         InboundLanes(WINDOW).feed(2, first, True)
@@ -88,10 +88,10 @@ def ignore_stream_limits(quic: TunedConnection) -> None:
         (lambda quic: quic.reset_stream(2, 7), "unexpected"),
         (lambda quic: quic.stop_stream(3, 7), "unexpected"),
         (write(0, b"x"), "transport_error"),
-        (write(14, b"x"), "transport_error"),
+        (write(18, b"x"), "transport_error"),
         (overdraw, "transport_error"),
     ],
-    ids=["frame", "version", "type", "message", "fin", "reset", "stop", "bidi", "fourth", "window"],
+    ids=["frame", "version", "type", "message", "fin", "reset", "stop", "bidi", "fifth", "window"],
 )
 def test_a_breach_closes_that_connection_with_a_code_and_no_other(
     breach: Callable[[TunedConnection], None], code: str

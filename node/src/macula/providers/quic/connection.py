@@ -8,19 +8,19 @@ from enum import Enum, auto
 from aioquic.quic import events as quic_events
 
 from macula.core.lanes import Lane
-from macula.core.route import Relayed, Route
+from macula.core.route import Route
 from macula.errors import IdentityError, ProtocolError
 from macula.identity import NodeId
 from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
-from macula.providers.quic.lanes import CONTINUES, InboundLanes, Outbound
-from macula.providers.quic.mtu import PathMtu
+from macula.providers.quic.lanes import InboundLanes
+from macula.providers.quic.mtu import PathMtu, room
 from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Moved, Note, Opened, Overdue, Proved
+from macula.providers.quic.outbound import OutboundLanes
 from macula.providers.quic.path import Path, Sent
-from macula.providers.quic.relay.frame import OVERHEAD
-from macula.providers.quic.settings import LARGEST_DATAGRAM, SMALLEST_DATAGRAM, QuicSettings
+from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.silence import Silence
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
@@ -77,7 +77,7 @@ class Connection:
         self._quic = quic
         self._authority = authority
         self._settings = settings
-        self._outbound: dict[Lane, Outbound] = {}
+        self._outbound = OutboundLanes(quic, settings)
         self._notes: list[Note] = []
         self._closing: Closing | None = None
         self._state_at: float | None = handshake_at
@@ -173,12 +173,13 @@ class Connection:
         """The datagrams to send now. If they close the connection they are kept as its `farewell`."""
         if self.over:
             return []
-        done = not self.needed and not self._unacknowledged()
+        done = not self.needed and not self._outbound.unacknowledged
         if self.state is State.LEAVING and self._closing is not None and done:
             self.close(self._closing)
         out: Sent = []
         try:
             self._fit(now)
+            self._outbound.send_bulk(now)
             for data, _ in self._quic.datagrams_to_send(now):
                 out += self.path.send(data)
             if self._settled and (probe := self._mtu.due(now)) is not None:
@@ -200,29 +201,22 @@ class Connection:
     def activate(self, *, continues: bool, now: float) -> None:
         """Become the peer's connection: open the lanes, as new ones or as those of another connection."""
         self.state = State.ACTIVE
-        self._mtu.restart(now + _SETTLING_TIME, _room(self.path.route))
+        self._mtu.restart(now + _SETTLING_TIME, room(self.path.route))
         self._heard(now)
-        for lane in Lane:
-            stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
-            self._outbound[lane] = Outbound(stream_id)
-            self._quic.send_stream_data(stream_id, bytes([lane | CONTINUES if continues else lane]))
+        self._outbound.open(continues=continues)
 
     def retire(self, now: float) -> None:
         """Become a lame duck: end the lanes that were opened, go on receiving for a while."""
         self.state = State.LAME
         self._keep_alive_at = None
         self._state_at = now + self._settings.lame_duck_time
-        for outbound in self._outbound.values() if self._closing is None else ():
-            self._quic.send_stream_data(outbound.stream_id, b"", end_stream=True)
+        if self._closing is None:
+            self._outbound.end()
 
     def send(self, lane: Lane, frame: bytes) -> None:
-        """Write a frame to a lane. It goes out even if it blocks the lane; on a closing connection it is lost."""
-        if self._closing is not None or self.over:
-            return
-        outbound = self._outbound[lane]
-        self._quic.send_stream_data(outbound.stream_id, frame)
-        if not outbound.blocked and self._quic.buffered(outbound.stream_id) > self._settings.high_water:
-            outbound.blocked = True
+        """Write a frame to a lane. It goes out even if it blocks the lane; on a closing connection it is lost,
+        and on a lane that the peer does not have."""
+        if self._closing is None and not self.over and self._outbound.write(lane, frame):
             self._notes.append(Credit(lane, True))
 
     def release(self, lane: Lane) -> None:
@@ -257,9 +251,10 @@ class Connection:
         """Send everything by another route from now on, in datagrams of the smallest size at first."""
         moved = route != self.path.route
         self.path.switch(route)
-        self._mtu.restart(0.0, _room(route))
+        self._mtu.restart(0.0, room(route))
         self._quic.resize(self._mtu.size)
         self._quic.reset_path()
+        self._outbound.moved()
         self._silence.moved()
         if moved:
             self._notes.append(Moved(route))
@@ -270,7 +265,7 @@ class Connection:
 
     def blocked_lanes(self) -> list[Lane]:
         """Lanes that are over their credit."""
-        return [lane for lane, outbound in self._outbound.items() if outbound.blocked]
+        return self._outbound.blocked
 
     @property
     def _settled(self) -> bool:
@@ -326,6 +321,7 @@ class Connection:
             return
         self.peer = peer
         self.path.settle()
+        self.inbound.expected = min(len(Lane), self._quic.streams_allowed)
         self._notes.append(Proved())
 
     def _stream(self, stream_id: int, data: bytes, end: bool, now: float) -> None:
@@ -347,9 +343,6 @@ class Connection:
         for stream_id, stream_limit in grants:
             self._quic.grant(stream_id, stream_limit, limit)
 
-    def _unacknowledged(self) -> bool:
-        return any(self._quic.buffered(outbound.stream_id) for outbound in self._outbound.values())
-
     def _time_is_up(self) -> None:
         match self.state:
             case State.HANDSHAKE:
@@ -362,10 +355,7 @@ class Connection:
                 self.close(self._closing)
 
     def _check_credit(self, now: float) -> None:
-        for lane, outbound in self._outbound.items():
-            if outbound.blocked and self._quic.buffered(outbound.stream_id) <= self._settings.low_water:
-                outbound.blocked = False
-                self._notes.append(Credit(lane, False))
+        self._notes += [Credit(lane, False) for lane in self._outbound.unblock()]
         if self.state is State.ACTIVE:
             self._judge(now)
 
@@ -385,11 +375,3 @@ class Connection:
     def _over(self, closing: Closing) -> None:
         self.state = State.OVER
         self._notes.append(Ended(closing))
-
-
-def _room(route: Route) -> int:
-    """The largest datagram that this route may be tried with: what fits into one of UDP. In a tunnel size says nothing
-    of the path, which is TCP's."""
-    if isinstance(route, Relayed):
-        return LARGEST_DATAGRAM - OVERHEAD
-    return SMALLEST_DATAGRAM if route.tunnelled else LARGEST_DATAGRAM

@@ -83,7 +83,7 @@ class Endpoint:
         self._dials = Dials(
             identity.node_id, self._client, self._settings, self._connections, self._sessions, self._relays, report
         )
-        self._encoded: tuple[Message, bytes] | None = None
+        self._encoded: tuple[Message, bool, bytes] | None = None
 
     @property
     def connections(self) -> int:
@@ -184,10 +184,10 @@ class Endpoint:
         match effect:
             case Dial():
                 self._dials.start(effect, now)
-            case SendMessage(peer, lane, message):
+            case SendMessage(peer, lane, message, compressed):
                 session = self._sessions.get(peer)
                 if session is not None:
-                    session.active.send(lane, self._frame(message))
+                    session.active.send(lane, self._frame(message, compressed))
                     self._connections.touch(session.active)
             case ClosePeer(peer, code, reason):
                 session = self._sessions.get(peer)
@@ -319,8 +319,8 @@ class Endpoint:
         if self._connections.is_half_open(connection) and connection.path.proven and closing.code not in _NO_FAULT:
             self._events.append(PeerRefused(who(connection), closing.code, closing.reason))
 
-    def _frame(self, message: Message) -> bytes:
+    def _frame(self, message: Message, compressed: bool) -> bytes:
         # One message to many peers, as publishing does, is encoded once.
-        if self._encoded is None or self._encoded[0] is not message:
-            self._encoded = (message, encode(message))
-        return self._encoded[1]
+        if self._encoded is None or self._encoded[0] is not message or self._encoded[1] is not compressed:
+            self._encoded = (message, compressed, encode(message, compressed=compressed))
+        return self._encoded[2]

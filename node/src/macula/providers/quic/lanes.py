@@ -1,5 +1,7 @@
 """Lanes on streams: each side opens one long-lived unidirectional stream per lane.
 
+A peer of a version that has fewer lanes allows fewer streams: the highest lanes are then not opened, by either side.
+
 The first byte of a stream is the lane's number, with CONTINUES set if the sender used another connection for this lane
 before: the receiver then delivers what comes here only after that other stream has ended.
 """
@@ -13,14 +15,6 @@ from macula.errors import ProtocolError
 from macula.wire import Decoded, Decoder, codes
 
 CONTINUES = 0x80
-
-
-@dataclass(slots=True)
-class Outbound:
-    """A lane that this side sends on."""
-
-    stream_id: int
-    blocked: bool = False
 
 
 @dataclass(slots=True)
@@ -39,6 +33,8 @@ class InboundLanes:
     """The lanes that the peer sends on: bytes of streams to messages, and windows that follow them."""
 
     def __init__(self, window: int) -> None:
+        self.expected = len(Lane)
+        """How many lanes the peer opens."""
         self._window = window
         self._by_stream: dict[int, _Inbound] = {}
         self._by_lane: dict[Lane, _Inbound] = {}
@@ -57,7 +53,7 @@ class InboundLanes:
     @property
     def all_ended(self) -> bool:
         """Whether the peer has ended every lane."""
-        return len(self._by_lane) == len(Lane) and all(inbound.ended for inbound in self._by_lane.values())
+        return len(self._by_lane) >= self.expected and all(inbound.ended for inbound in self._by_lane.values())
 
     def knows(self, stream_id: int) -> bool:
         """Whether this stream has named its lane."""

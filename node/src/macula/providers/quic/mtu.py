@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
+from macula.core.route import Relayed, Route
+from macula.providers.quic.relay.frame import OVERHEAD
 from macula.providers.quic.settings import ETHERNET_DATAGRAM, LARGEST_DATAGRAM, SMALLEST_DATAGRAM
 
 LADDER = (1280, 1344, ETHERNET_DATAGRAM)
@@ -101,3 +103,11 @@ class PathMtu:
 
     def _wait(self, now: float, seconds: float) -> None:
         self.next_at = now + seconds * self._rng.uniform(1 - _JITTER, 1 + _JITTER)
+
+
+def room(route: Route) -> int:
+    """The largest datagram that this route may be tried with: what fits into one of UDP. In a tunnel size says nothing
+    of the path, which is TCP's."""
+    if isinstance(route, Relayed):
+        return LARGEST_DATAGRAM - OVERHEAD
+    return SMALLEST_DATAGRAM if route.tunnelled else LARGEST_DATAGRAM

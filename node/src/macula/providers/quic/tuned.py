@@ -147,6 +147,11 @@ class TunedConnection(QuicConnection):
         return loss._rtt_smoothed if loss._rtt_initialized else loss._rtt_initial
 
     @property
+    def newest_rtt(self) -> float:
+        """The last round-trip time that was measured, in seconds."""
+        return self._loss._rtt_latest
+
+    @property
     def congestion_window(self) -> int:
         """Bytes that may be in flight."""
         return self._loss.congestion_window
@@ -162,6 +167,11 @@ class TunedConnection(QuicConnection):
         congestion = self._loss._cc
         assert isinstance(congestion, WatchfulReno), "make_configuration was not used"
         return congestion
+
+    @property
+    def streams_allowed(self) -> int:
+        """How many unidirectional streams the peer takes; known once the handshake is complete."""
+        return self._remote_max_streams_uni
 
     def buffered(self, stream_id: int) -> int:
         """Bytes written to a stream that the peer has not acknowledged."""
