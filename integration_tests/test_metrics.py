@@ -81,7 +81,8 @@ def test_a_punch_is_counted_for_its_pair_of_nats(lab: Engine, edge: str, mine: s
     # An attempt ends when all of its answers are in, which is after the path is used.
     eventually("an attempt is over", punches)
     ((kind, succeeded),) = punches()
-    assert kind == {"outcome": "succeeded", "mine": mine, "theirs": theirs}
+    # A NAT with one port for all is punched before its peer knows what else it is.
+    assert kind in ({"outcome": "succeeded", "mine": mine, "theirs": one} for one in (theirs, "unknown"))
     ((nat, known),) = values(lab, edge, "macula_nat_info")
     assert (nat["type"], known) == (mine, 1.0)
     # On a busy host a peer may be doubted for a moment, and is direct again.
