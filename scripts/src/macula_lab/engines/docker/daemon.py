@@ -1,10 +1,12 @@
 """The Docker engine: is there one, can we install it, start it, and stop what we started."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,12 +30,18 @@ def client() -> docker.DockerClient:
 
     Raises LabError when none answers.
     """
-    try:
-        found = docker.from_env(timeout=120, max_pool_size=32)
-        found.ping()
-    except DockerException as error:
-        raise LabError("no Docker engine answers", "run `macula-lab engine start`", str(error)) from error
-    return found
+    with warnings.catch_warnings():
+        # docker-py leaves the socket of a connection that was refused to the collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            found = docker.from_env(timeout=120, max_pool_size=32)
+            found.ping()
+        except DockerException as error:
+            why = str(error)
+        else:
+            return found
+        gc.collect()
+    raise LabError("no Docker engine answers", "run `macula-lab engine start`", why)
 
 
 def answers() -> bool:
