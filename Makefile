@@ -37,7 +37,7 @@ scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmet
 recovery: setup ## what two nodes that talk notice of each fault: NAT reboot, roaming, death of a relay, ...; a table
 	$(LAB) recovery
 
-test: integration unit ## every test; on two cores: make -j2 -Otarget test
+test: unit integration ## every test; on two cores: make -j2 -Otarget test
 
 bench: setup ## how fast a node is, next to its goals; about two minutes on two idle cores; BENCH="calls --json"
 	cd node && ../.venv/bin/python -m benchmarks $(BENCH)
@@ -46,7 +46,7 @@ unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest
 	cd scripts && ../.venv/bin/python -m pytest
 
-integration: namespaces containers ## the suites against labs that they bring up themselves
+integration: containers namespaces ## the suites against labs that they bring up themselves
 
 containers: setup ## those of them on Docker
 	cd integration_tests && ../.venv/bin/python -m pytest -m containers

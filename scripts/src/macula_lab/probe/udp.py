@@ -15,6 +15,9 @@ from macula_lab.probe.endpoint import Endpoint
 PORT_UNREACHABLE = "icmp 3/3"
 PROHIBITED = "icmp 3/13"
 
+TAKEN_PATIENCE = 2.0
+"""Seconds for a port to become free: another probe of the host may have been given it, and has it only for a moment."""
+
 _IP_RECVERR = 11  # linux/in.h; the socket module has no name for it
 _SO_NO_CHECK = 11  # asm-generic/socket.h
 _ORIGIN_ICMP = 2  # linux/errqueue.h
@@ -34,7 +37,7 @@ class UdpSocket:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         try:
-            self._socket.bind((address, port))
+            self._bind(address, port)
         except OSError as error:
             self._socket.close()
             raise LabError(
@@ -43,6 +46,16 @@ class UdpSocket:
         self.local = Endpoint(*self._socket.getsockname())
         self.errors: list[str] = []
         """what was reported: `icmp TYPE/CODE` (RFC 792, RFC 1812), or the name of an errno"""
+
+    def _bind(self, address: str, port: int) -> None:
+        until = time.monotonic() + TAKEN_PATIENCE
+        while True:
+            try:
+                return self._socket.bind((address, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
 
     def omit_checksum(self) -> None:
         """From now on send without a checksum, as RFC 768 allows."""
