@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from macula.core.address import Address
 from macula.dht.keyspace import bucket_index, key_position, position, prefixes, random_in_bucket, to_key

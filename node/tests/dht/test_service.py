@@ -98,7 +98,7 @@ def test_whatever_peers_send_nothing_breaks_and_every_answer_can_be_encoded(
         if isinstance(message, FindNodeReply | FindValueReply | StoreReply) and desk.sent:
             pending = desk.sent[message.request % len(desk.sent)]
             request = getattr(pending.message, "request", 0)
-            fields = {name: getattr(message, name) for name in message.__slots__ if name != "request"}
+            fields = {name: getattr(message, name) for name in message.__struct_fields__ if name != "request"}
             desk.feed_from(pending.peer, type(message)(request=request, **fields))
         else:
             desk.receive(peer(who), message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
+
+from msgspec.structs import replace
 
 from macula.core.effects import Dial, Trace
 from macula.core.events import UNREACHABLE, DialFailed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from macula.core.record import Kind, sign_record
 from macula.engine.hello import check_hello, check_realm, make_hello

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from macula.core.effects import ClosePeer, Dial, SendMessage, Trace
 from macula.core.events import UNREACHABLE, DialFailed, PeerConnected, PeerSuspect, SendBlocked, SendReady

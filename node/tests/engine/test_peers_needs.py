@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from macula.core.effects import SendMessage
 from macula.core.events import SendReady

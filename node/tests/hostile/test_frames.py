@@ -27,9 +27,9 @@ def payload(value: object, type_: int = Ping.TYPE) -> bytes:
     return pack_header(type_, len(packed)) + packed
 
 
-def nested(depth: int) -> bytes:
-    """A ping whose number is a list in a list in a list."""
-    packed = b"\x81\xa7request" + b"\x91" * depth + b"\x00"
+def nested(field: bytes, depth: int) -> bytes:
+    """A ping with a list in a list in a list."""
+    packed = b"\x81\xa7" + field + b"\x91" * depth + b"\x00"
     return pack_header(Ping.TYPE, len(packed)) + packed
 
 
@@ -57,19 +57,19 @@ FRAMES: dict[str, tuple[bytes, str]] = {
     "a type of the ancestor": (pack_header(0x22, 10), "unknown_type"),
     "no MessagePack": (pack_header(Ping.TYPE, 1) + b"\xc1", "bad_frame"),
     "cut MessagePack": (pack_header(Ping.TYPE, 3) + b"\x81\xa7r", "bad_frame"),
-    "something after the map": (pack_header(Ping.TYPE, 2) + b"\x80\x80", "bad_frame"),
-    "nested too deeply": (nested(4), "bad_frame"),
-    "nested so deeply that parsers fall": (nested(100_000), "bad_frame"),
-    "an array of a million": (pack_header(Ping.TYPE, 5) + b"\xdd\x00\x10\x00\x00", "bad_frame"),
-    "keys that are no strings": (payload({1: 2}), "bad_frame"),
-    "an extension": (payload({"request": msgpack.ExtType(5, b"x")}), "bad_frame"),
+    "something after the map": (pack_header(Ping.TYPE, len(PING) - 7) + PING[8:] + b"\x80", "bad_frame"),
+    "nested too deeply": (nested(b"request", 4), "bad_message"),
+    "nested so deeply that parsers fall": (nested(b"unknown", 100_000), "bad_frame"),
+    "an array of a million": (pack_header(Ping.TYPE, 5) + b"\xdd\x00\x10\x00\x00", "bad_message"),
+    "keys that are no strings": (payload({1: 2}), "bad_message"),
+    "an extension": (payload({"request": msgpack.ExtType(5, b"x")}), "bad_message"),
     "no map": (payload([1]), "bad_message"),
     "a missing field": (payload({}), "bad_message"),
     "a wrong type": (payload({"request": "1"}), "bad_message"),
     "a number out of range": (payload({"request": 2**32}), "bad_message"),
     "a bool for a number": (payload({"request": True}), "bad_message"),
     "a realm this node does not serve": (encode(Call("org.other", bytes(16), "a", b"", 1)), "wrong_realm"),
-    "a hundred thousand candidates": (candidates(*[CANDIDATE] * 100_000), "bad_frame"),
+    "a hundred thousand candidates": (candidates(*[CANDIDATE] * 100_000), "bad_message"),
     "one candidate too many": (candidates(*[CANDIDATE] * 17), "bad_message"),
     "a candidate that is none": (candidates(bytes(20)), "bad_message"),
     "a second hello": (encode(hello(peer_info(EVE, REALM))), "unexpected"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from macula.core.lanes import Lane
 from macula.core.requests import (
@@ -53,7 +54,7 @@ class Alone:
 def transit(**changes: object) -> Envelope:
     """An envelope from SOURCE to DESTINATION as SOURCE sends it to SELF."""
     envelope = seal(identity(SOURCE), peer_info(SOURCE), peer_info(DESTINATION), call(), ID, 10)
-    return replace(envelope, **changes)  # type: ignore[arg-type]
+    return replace(envelope, **changes)
 
 
 def refusal(actions: list[Action]) -> str:

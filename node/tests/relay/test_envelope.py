@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
 
 import msgpack
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from msgspec.structs import replace
 
 from macula.core.lanes import Lane
 from macula.core.record import MAX_RECORD
@@ -98,7 +98,7 @@ def test_the_same_message_is_sealed_differently_each_time_with_the_same_size() -
 )
 def test_altering_a_field_is_detected(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError, match="altered"):
-        unseal(identity(2), replace(sealed_call(), **change), WALL)  # type: ignore[arg-type]
+        unseal(identity(2), replace(sealed_call(), **change), WALL)
 
 
 def test_altering_any_byte_of_the_payload_is_detected() -> None:
@@ -112,7 +112,7 @@ def test_altering_any_byte_of_the_payload_is_detected() -> None:
 
 def test_turning_rpc_into_pubsub_is_detected() -> None:
     envelope = sealed_call()
-    other = PubsubRoute(*(getattr(envelope, field.name) for field in fields(RpcRoute)))
+    other = PubsubRoute(*(getattr(envelope, name) for name in RpcRoute.__struct_fields__))
     with pytest.raises(ProtocolError, match="PubsubRoute holds a Call"):
         unseal(identity(2), other, WALL)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from macula.core.address import Address
 from macula.core.effects import EndClient, ServeClient, Trace

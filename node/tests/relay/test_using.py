@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from macula.core.address import Address
 from macula.core.effects import LeaveRelay, SetPath, UseRelay

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgpack
 import pytest
 
@@ -16,7 +14,7 @@ from .vectors import VECTORS
 
 
 def fields_of(cls: type[Message]) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
+    return list(cls.__struct_fields__)
 
 
 @pytest.mark.parametrize(("message", "vector"), VECTORS, ids=[type(message).__name__ for message, _ in VECTORS])

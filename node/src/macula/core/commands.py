@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from macula.core.address import Address
 from macula.core.record import Kind
@@ -19,23 +20,20 @@ class Strategy(StrEnum):
     LEAST_LATENCY = "least_latency"
 
 
-@dataclass(frozen=True, slots=True)
-class Advertise:
+class Advertise(Struct, frozen=True):
     """Offer a procedure. Completed when its record is stored (None)."""
 
     procedure: str
     idempotent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unadvertise:
+class Unadvertise(Struct, frozen=True):
     """Withdraw a procedure (None)."""
 
     procedure: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallProcedure:
+class CallProcedure(Struct, frozen=True):
     """Run a procedure at one of its providers, or at `target` only. Result: CallResult; `timeout` in seconds.
 
     If it `streams`, each result is a StreamDelivery, completion comes after the last, and `timeout` is how long the
@@ -51,15 +49,13 @@ class CallProcedure:
     sends: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CancelCall:
+class CancelCall(Struct, frozen=True):
     """Give up the CallProcedure command with this id: it ends as Cancelled, its handler is cancelled (None)."""
 
     command: int
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerDone:
+class HandlerDone(Struct, frozen=True):
     """A CallDelivery ended: with an encoded result, or with an error code and reason (None)."""
 
     delivery: int
@@ -68,8 +64,7 @@ class HandlerDone:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SendItem:
+class SendItem(Struct, frozen=True):
     """Send the next item of a streaming call: a result of the CallDelivery `stream` (`answer`), or an argument of the
     command `stream`. Completed (None) when the receiver has given credit for it and the connection has room, so one at
     a time; with Cancelled when the call is over."""
@@ -79,23 +74,20 @@ class SendItem:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndItems:
+class EndItems(Struct, frozen=True):
     """No more arguments follow for the streaming call of the command `stream` (None)."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class ItemTaken:
+class ItemTaken(Struct, frozen=True):
     """The application is done with the oldest StreamDelivery of this streaming call (None)."""
 
     stream: int
     answer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PublishEvent:
+class PublishEvent(Struct, frozen=True):
     """Send an event to every subscriber. Result: PublishResult, for QoS 1 when all answered or `timeout` s passed."""
 
     topic: str
@@ -104,8 +96,7 @@ class PublishEvent:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True):
     """Receive events whose topic matches, from when the record is stored. Result: the subscription's number.
 
     That number is the id of this command, so that the application can be ready before the first event.
@@ -119,20 +110,17 @@ class Subscribe:
     ack_consumed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Struct, frozen=True):
     """End a subscription (None)."""
 
     subscription: int
 
 
-@dataclass(frozen=True, slots=True)
-class DhtStats:
+class DhtStats(Struct, frozen=True):
     """Result: core.results.DhtStatistics."""
 
 
-@dataclass(frozen=True, slots=True)
-class DhtLookup:
+class DhtLookup(Struct, frozen=True):
     """Everything the DHT knows of a name. Result: core.results.LookupResult. `realm` is empty for Kind.PEER."""
 
     realm: str
@@ -140,24 +128,21 @@ class DhtLookup:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class NatDetails:
+class NatDetails(Struct, frozen=True):
     """What this node is behind. Result: nat.info.NatInfo, after the measurement that is under way or, with `refresh`,
     after a new one."""
 
     refresh: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainPeer:
+class ExplainPeer(Struct, frozen=True):
     """How a peer is reached, and why so. Result: nat.explanation.Explanation, None if it is not connected or does not
     look for direct paths."""
 
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """How to reach a node that is not connected, before its own record is asked: at `endpoint`, then through the relay
     at `relay`. Without `punch` a connection through a relay stays there, until this node wants the peer for more."""
 
@@ -166,8 +151,7 @@ class Reach:
     punch: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SendRaw:
+class SendRaw(Struct, frozen=True):
     """Send one message to a node or to an address, dialing if need be (None, once the transport has taken it). `reach`
     counts for a node only."""
 
@@ -177,8 +161,7 @@ class SendRaw:
     reach: Reach = Reach()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRaw:
+class RequestRaw(Struct, frozen=True):
     """As SendRaw, and wait for the message that answers it by its `request` or `call_id`. Result: that Message."""
 
     target: NodeId | Address
@@ -186,20 +169,17 @@ class RequestRaw:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class WaitReady:
+class WaitReady(Struct, frozen=True):
     """Completed (None) once the node is in the mesh; with PeerUnreachable if it is not after `timeout` s."""
 
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """Result: core.results.NodeStatus."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """Withdraw all records, take no new calls, finish running ones for at most `drain` s, close all peers (None)."""
 
     drain: float

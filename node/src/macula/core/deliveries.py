@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from macula.identity import NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class CallDelivery:
+class CallDelivery(Struct, frozen=True):
     """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`.
 
     If it `streams`, results go by SendItem and `deadline` is that of the next step; if it `sends`, too, arguments
@@ -24,8 +23,7 @@ class CallDelivery:
     sends: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StreamDelivery:
+class StreamDelivery(Struct, frozen=True):
     """The next item of a streaming call, answered by the command ItemTaken; None: no more arguments follow.
 
     Its Deliver names the CallDelivery that it is an argument of (`answer`), or the command that it is a result of.
@@ -35,8 +33,7 @@ class StreamDelivery:
     payload: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventDelivery:
+class EventDelivery(Struct, frozen=True):
     """An event for one local subscription, answered by Consumed.
 
     `missed` is how many events of this publisher and topic are known to be lost before this one.

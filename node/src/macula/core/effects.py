@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from macula.core.address import Address
 from macula.core.deliveries import Delivery
@@ -15,8 +16,7 @@ from macula.identity import NodeId
 from macula.wire.messages import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(Struct, frozen=True):
     """Connect to whoever answers at one of `addresses`; if `expected` is set, only to that node, through `relays` too,
     which are tried at once while the addresses follow one by one. A relay without a session there is left out.
 
@@ -34,8 +34,7 @@ class Dial:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
+class SendMessage(Struct, frozen=True):
     """Send to a connected peer; to another it is dropped, since PeerLost is on its way. `compressed`: the peer
     understands compressed frames."""
 
@@ -45,8 +44,7 @@ class SendMessage:
     compressed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePeer:
+class ClosePeer(Struct, frozen=True):
     """Send Disconnect with this code (of wire.codes) and reason, then close. Answered by PeerLost."""
 
     peer: NodeId
@@ -54,8 +52,7 @@ class ClosePeer:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PauseReading:
+class PauseReading(Struct, frozen=True):
     """Stop (or go on) opening the peer's window on a lane, so that it is held back after at most one window."""
 
     peer: NodeId
@@ -63,8 +60,7 @@ class PauseReading:
     paused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSocket:
+class OpenSocket(Struct, frozen=True):
     """Open one more UDP socket; answered by SocketOpened or SocketFailed with this number, which is above 0.
 
     Without a `host` it is bound where the mesh's own socket is; if that is a wildcard and there is a `toward`, to the
@@ -77,15 +73,13 @@ class OpenSocket:
     toward: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CloseSocket:
+class CloseSocket(Struct, frozen=True):
     """Close what OpenSocket opened. Not answered; harmless for a number that is not open."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendDatagram:
+class SendDatagram(Struct, frozen=True):
     """Send these bytes from the mesh's socket (0) or an opened one, beside all connections: STUN and probes. Lost
     without a word, as UDP."""
 
@@ -94,8 +88,7 @@ class SendDatagram:
     socket: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SendBeside:
+class SendBeside(Struct, frozen=True):
     """As SendDatagram, to another port of the host at which a connected peer has proven to be. Dropped for a peer that
     is not connected by UDP and directly."""
 
@@ -105,8 +98,7 @@ class SendBeside:
     socket: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetPath:
+class SetPath(Struct, frozen=True):
     """Send everything for a connected peer by `route`: to an address where this node has made sure that the peer is, or
     through a relay at which both have a session. Answered by PathMoved if that is another route than before."""
 
@@ -114,8 +106,7 @@ class SetPath:
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
-class ServeClient:
+class ServeClient(Struct, frozen=True):
     """Relay for a connected peer from now on; replaces a session that it has. `key` are 32 bytes, `rate` is in bytes
     per second. Ignored for a peer that is itself connected through a relay."""
 
@@ -125,15 +116,13 @@ class ServeClient:
     rate: int
 
 
-@dataclass(frozen=True, slots=True)
-class EndClient:
+class EndClient(Struct, frozen=True):
     """Relay for this peer no longer."""
 
     client: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class UseRelay:
+class UseRelay(Struct, frozen=True):
     """A connected relay has granted this session: be reached through it, and reach others."""
 
     relay: NodeId
@@ -141,15 +130,13 @@ class UseRelay:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveRelay:
+class LeaveRelay(Struct, frozen=True):
     """The session at this relay is over. Connections that go through it get no other route by this."""
 
     relay: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """Answers the command `id`: with its result, or with an error to be raised."""
 
     id: int
@@ -157,8 +144,7 @@ class Completed:
     error: MeshError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """Give something to the application; a call is answered by the command HandlerDone, an item of a streaming call by
     ItemTaken, an event by Consumed."""
 
@@ -166,23 +152,20 @@ class Deliver:
     content: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class CancelDelivery:
+class CancelDelivery(Struct, frozen=True):
     """What was delivered is no longer wanted: stop its handler. Still answered by Consumed or HandlerDone."""
 
     delivery: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """Remember, across restarts, which node answered at a configured address."""
 
     address: Address
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """Something worth logging or counting. `name` is dotted; `fields` are plain values and node ids that say what it is
     about, `measurements` are its numbers; `limit` names what is logged only so often in a minute (None: always): what
     remote nodes can cause at will. The application can listen to those that runtime.telemetry lists."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from macula.core.address import Address
 from macula.core.lanes import Lane
@@ -18,13 +19,11 @@ UNREACHABLE = "unreachable"
 """Code of DialFailed: nobody answered, or none that could be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """A deadline of Engine.next_deadline() has come. Harmless at any other time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected:
+class PeerConnected(Struct, frozen=True):
     """The transport has a connection on which both sides proved their keys. `dial` is the Dial it answers, if any.
 
     For a peer that is connected already, `fresh` tells whether a new connection replaced the old one, which is gone, or
@@ -37,8 +36,7 @@ class PeerConnected:
     fresh: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLost:
+class PeerLost(Struct, frozen=True):
     """The connection is gone, by either side or by the network. What was sent may or may not have arrived."""
 
     peer: NodeId
@@ -46,8 +44,7 @@ class PeerLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerRefused:
+class PeerRefused(Struct, frozen=True):
     """The transport closed a connection that broke the protocol before it was announced by PeerConnected: an inbound
     one, or one whose peer has no certificate that CA mode accepts. `who` is the node if it proved to be one, else the
     host that its packets came from."""
@@ -57,8 +54,7 @@ class PeerRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DialFailed:
+class DialFailed(Struct, frozen=True):
     """A Dial ended without a connection. `code` is wire.codes.BAD_IDENTITY if another node than the expected one
     answered, else UNREACHABLE: this node's own finding. `reason` may quote what a peer said."""
 
@@ -67,8 +63,7 @@ class DialFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(Struct, frozen=True):
     """A message came from a connected peer. `size` is that of its frame, in bytes."""
 
     peer: NodeId
@@ -77,8 +72,7 @@ class MessageReceived:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramReceived:
+class DatagramReceived(Struct, frozen=True):
     """A datagram came to the mesh's socket (0) or an opened one that is no QUIC packet: STUN (its first byte is 0 to
     3), or a probe of ours (0x20 to 0x2f). Anybody may have sent it, from an address that need not be theirs."""
 
@@ -87,8 +81,7 @@ class DatagramReceived:
     socket: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SocketOpened:
+class SocketOpened(Struct, frozen=True):
     """A socket is open: the mesh's own (0), once at the start, or one that OpenSocket asked for. The host in `local`
     may be a wildcard."""
 
@@ -96,40 +89,35 @@ class SocketOpened:
     local: Address
 
 
-@dataclass(frozen=True, slots=True)
-class SocketFailed:
+class SocketFailed(Struct, frozen=True):
     """The system did not open a socket that OpenSocket asked for."""
 
     number: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendBlocked:
+class SendBlocked(Struct, frozen=True):
     """The lane's credit is used up: what was sent will go out, but nothing more may be sent before SendReady."""
 
     peer: NodeId
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class SendReady:
+class SendReady(Struct, frozen=True):
     """The lane takes messages again."""
 
     peer: NodeId
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSuspect:
+class PeerSuspect(Struct, frozen=True):
     """Three probe time-outs passed without an acknowledgement (suspect), or one came again (not suspect)."""
 
     peer: NodeId
     suspect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PathMoved:
+class PathMoved(Struct, frozen=True):
     """What is sent to a connected peer goes by another route from now on: as SetPath asked, or because the peer itself
     has moved from one relay to another."""
 
@@ -137,15 +125,13 @@ class PathMoved:
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
-class Consumed:
+class Consumed(Struct, frozen=True):
     """The application is done with what a Deliver gave it."""
 
     delivery: int
 
 
-@dataclass(frozen=True, slots=True)
-class CommandGiven:
+class CommandGiven(Struct, frozen=True):
     """The application asks for something; answered by exactly one Completed with the same id."""
 
     id: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from macula.core.address import Address
 from macula.core.record import Kind, Record, open_record, sign_record
@@ -25,8 +26,7 @@ class RelayPlace(NamedTuple):
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class PeerInfo:
+class PeerInfo(Struct, frozen=True):
     """What a peer record says: where a node listens, whether it can be reached there, or through which relays, and the
     key to seal for it."""
 

@@ -7,10 +7,10 @@ re-encoding, under a domain prefix. The key is derived, so a record cannot stand
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgpack
+from msgspec import Struct
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.identity import Identity, NodeId, verify
@@ -43,8 +43,7 @@ def record_key(realm: str, kind: Kind, name: str) -> bytes:
     return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A verified record. `seq` is milliseconds of wall time, `not_before` Unix seconds, `ttl` seconds from there.
 
     A tombstone has `value` None. `encoded` is the record as it travels.

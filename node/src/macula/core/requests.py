@@ -7,7 +7,7 @@ an iterator of its own, none of which gives a number of another's, so a token na
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from macula.core.address import Address
 from macula.core.lanes import Lane
@@ -21,8 +21,7 @@ from macula.wire.values import Value
 # --- Requests to the connection table
 
 
-@dataclass(frozen=True, slots=True)
-class SendTo:
+class SendTo(Struct, frozen=True):
     """Send a message to a peer, connecting first if need be.
 
     With a token, a message that was never handed to the transport is answered by SendFailed; one that was is not
@@ -41,29 +40,25 @@ class SendTo:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LearnPeer:
+class LearnPeer(Struct, frozen=True):
     """A verified peer record was seen: keep it in the address book."""
 
     info: PeerInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """The connection to this peer is in use (counted): it is neither evicted nor closed as idle."""
 
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Undoes one Hold."""
 
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class LearnAddress:
+class LearnAddress(Struct, frozen=True):
     """A node is said to be at this address: try it there if nothing better is known. Whoever answers has to prove that
     it is this node."""
 
@@ -71,22 +66,19 @@ class LearnAddress:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Redial:
+class Redial(Struct, frozen=True):
     """No route leads to this peer by the connection that there is: it may have started anew. Make another."""
 
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class NameRelays:
+class NameRelays(Struct, frozen=True):
     """Others reach this node through these relays from now on: its own peer record has to say so."""
 
     relays: tuple[RelayPlace, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RefusePeer:
+class RefusePeer(Struct, frozen=True):
     """The peer broke the protocol: close its connection with this code of wire.codes."""
 
     peer: NodeId
@@ -97,8 +89,7 @@ class RefusePeer:
 # --- Requests to the DHT
 
 
-@dataclass(frozen=True, slots=True)
-class FindRecords:
+class FindRecords(Struct, frozen=True):
     """Find the live records of a name, from a cache filled at most `max_age` s ago. Answered by RecordsFound."""
 
     token: int
@@ -108,16 +99,14 @@ class FindRecords:
     max_age: float
 
 
-@dataclass(frozen=True, slots=True)
-class FindPeer:
+class FindPeer(Struct, frozen=True):
     """Find a node's peer record. Answered by PeerFound."""
 
     token: int
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class PublishRecord:
+class PublishRecord(Struct, frozen=True):
     """Keep a record of this node at the k closest nodes until it is withdrawn. Answered by RecordStored."""
 
     token: int
@@ -127,8 +116,7 @@ class PublishRecord:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class WithdrawRecord:
+class WithdrawRecord(Struct, frozen=True):
     """Replace a record of this node by a tombstone. Answered by RecordStored."""
 
     token: int
@@ -140,8 +128,7 @@ class WithdrawRecord:
 # --- Requests to the user of relays
 
 
-@dataclass(frozen=True, slots=True)
-class ReachVia:
+class ReachVia(Struct, frozen=True):
     """A peer can be reached through these relays: get a session at one of them. Answered by RelaysReady."""
 
     token: int
@@ -152,8 +139,7 @@ class ReachVia:
 # --- Requests to the NAT service
 
 
-@dataclass(frozen=True, slots=True)
-class Punch:
+class Punch(Struct, frozen=True):
     """Whether a direct path to this peer is wanted: not for the connection that is made next, or from now on again."""
 
     peer: NodeId
@@ -163,8 +149,7 @@ class Punch:
 # --- Requests to the envelope router
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Seal a message for a node that cannot be connected to and send it through connected peers.
 
     With a token, answered by SendFailed if it could not leave or a forwarder says that it could not go on.
@@ -175,8 +160,7 @@ class Route:
     token: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unsealed:
+class Unsealed(Struct, frozen=True):
     """An envelope for this node was opened: the engine hands the message on as Received from its sealed sender."""
 
     info: PeerInfo
@@ -207,8 +191,7 @@ Request = (
 # --- What services are told
 
 
-@dataclass(frozen=True, slots=True)
-class PeerUp:
+class PeerUp(Struct, frozen=True):
     """A peer is connected and its hello was accepted. `info` is its verified peer record, `route` how it is reached
     until a PathMoved says otherwise, where that matters."""
 
@@ -219,8 +202,7 @@ class PeerUp:
     route: Address | Relayed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PeerDown:
+class PeerDown(Struct, frozen=True):
     """A peer that was up is gone; what was sent to it may be lost. Also told, before PeerUp, when a new connection
     replaces the old."""
 
@@ -229,8 +211,7 @@ class PeerDown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A message from a peer that is up (`hops` empty), or from the sealed sender of an envelope (`hops` are its
     forwarders, in order). `realm` of the message, where it has one, was checked already."""
 
@@ -239,8 +220,7 @@ class Received:
     hops: tuple[NodeId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SendFailed:
+class SendFailed(Struct, frozen=True):
     """A SendTo or Route with this token failed. `code`: busy (queue full), disconnected (no connection could be made or
     it was lost before sending), unsupported (the peer lacks what the message needs), no_route or max_hops_exceeded (the
     envelope could not go on)."""
@@ -251,16 +231,14 @@ class SendFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordsFound:
+class RecordsFound(Struct, frozen=True):
     """Answers FindRecords: live, verified records without tombstones, in the order of node ids."""
 
     token: int
     records: tuple[Record, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFound:
+class PeerFound(Struct, frozen=True):
     """Answers FindPeer."""
 
     token: int
@@ -268,16 +246,14 @@ class PeerFound:
     info: PeerInfo | None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordStored:
+class RecordStored(Struct, frozen=True):
     """Answers PublishRecord and WithdrawRecord: how many other nodes acknowledged."""
 
     token: int
     stored: int
 
 
-@dataclass(frozen=True, slots=True)
-class RelaysReady:
+class RelaysReady(Struct, frozen=True):
     """Answers ReachVia: the relays at which this node has a session now; none if it got none in time."""
 
     token: int
@@ -288,13 +264,11 @@ Answer = SendFailed | RecordsFound | PeerFound | RecordStored | RelaysReady
 """What a service returns, among its effects, to the asker that its `token` names."""
 
 
-@dataclass(frozen=True, slots=True)
-class SelfChanged:
+class SelfChanged(Struct, frozen=True):
     """This node's own peer record is new or was renewed."""
 
     info: PeerInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Draining:
+class Draining(Struct, frozen=True):
     """The node is shutting down: refuse new work, withdraw records, finish what runs."""

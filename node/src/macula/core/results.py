@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from macula.core.address import Address
 from macula.core.peer_record import RelayPlace
@@ -10,8 +10,7 @@ from macula.core.record import Record
 from macula.identity import NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(Struct, frozen=True):
     """The encoded value a provider returned, which one it was, and the nodes that forwarded the call (none: direct)."""
 
     value: bytes
@@ -20,16 +19,14 @@ class CallResult:
     latency: float
 
 
-@dataclass(frozen=True, slots=True)
-class PublishResult:
+class PublishResult(Struct, frozen=True):
     """Who got the event (QoS 1: who acknowledged it, QoS 0: to whom it was sent), and who did not, with the code."""
 
     delivered: tuple[NodeId, ...]
     failed: dict[NodeId, str]
 
 
-@dataclass(frozen=True, slots=True)
-class DhtStatistics:
+class DhtStatistics(Struct, frozen=True):
     """Contacts in the routing table, buckets in use, keys under which this node keeps records of others or its own
     (tombstones do not count)."""
 
@@ -38,8 +35,7 @@ class DhtStatistics:
     stored_keys: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookupResult:
+class LookupResult(Struct, frozen=True):
     """The live records under a key, the nodes that returned them, and the k closest nodes found, nearest first."""
 
     key: bytes
@@ -48,8 +44,7 @@ class LookupResult:
     closest: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
+class PeerStatus(Struct, frozen=True):
     """A connected peer as the engine knows it; the transport adds path, RTT and bytes."""
 
     node_id: NodeId
@@ -62,8 +57,7 @@ class PeerStatus:
     the peer's hello gives no reason to think so."""
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapStatus:
+class BootstrapStatus(Struct, frozen=True):
     """One configured bootstrap: the node behind it while it is connected, else why the last attempt failed."""
 
     address: Address
@@ -75,8 +69,7 @@ class BootstrapStatus:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStatistics:
+class PoolStatistics(Struct, frozen=True):
     """Connections held, how often one was there when asked for, and `hits / (hits + misses)`, 0.0 to 1.0."""
 
     size: int
@@ -85,8 +78,7 @@ class PoolStatistics:
     hit_rate: float
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What is under way: this node's calls, handlers of calls that came in, events that are not settled, and messages
     that wait for a connection or a blocked lane."""
 
@@ -96,8 +88,7 @@ class Load:
     queued: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
+class NodeStatus(Struct, frozen=True):
     """A snapshot of the engine."""
 
     ready: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from macula.core.effects import Trace
 from macula.core.requests import PeerUp
@@ -11,16 +11,14 @@ from macula.identity import NodeId
 from macula.wire import codes
 
 
-@dataclass(frozen=True, slots=True)
-class AddressUp:
+class AddressUp(Struct, frozen=True):
     """The attempt `dial` led to this peer, which is up."""
 
     dial: int
     peer: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class AddressFailed:
+class AddressFailed(Struct, frozen=True):
     """The attempt `dial` led to nobody, or to one that was refused."""
 
     dial: int

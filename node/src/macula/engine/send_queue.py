@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import fields
 
 from macula.core.requests import SendTo
 from macula.engine.settings import PoolSettings
@@ -14,8 +13,8 @@ from macula.wire.messages import Message
 def content_size(message: Message) -> int:
     """Bytes of a message's binary fields, those in tuples included; what else it holds has small limits."""
     size = 0
-    for field in fields(message):
-        value = getattr(message, field.name)
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, bytes):
                 size += len(part)

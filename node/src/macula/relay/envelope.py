@@ -76,7 +76,7 @@ def unseal(identity: Identity, envelope: Envelope, wall: float) -> Opened:
 
     Raises ProtocolError if it was not sealed for this node, was altered, or holds what must not be inside.
     """
-    source = envelope.source_node_id
+    source = NodeId(envelope.source_node_id)
     binding = _binding(envelope.envelope_id, source, envelope.destination_node_id, envelope.max_hops, envelope.realm)
     try:
         inner = _SUITE.decrypt(envelope.payload, identity.box_key, info=DOMAIN + binding)
@@ -109,6 +109,6 @@ def _read_frame(envelope: Envelope, frame: bytes) -> Sealable:
     return message
 
 
-def _binding(envelope_id: bytes, source: NodeId, destination: NodeId, max_hops: int, realm: str) -> bytes:
+def _binding(envelope_id: bytes, source: bytes, destination: bytes, max_hops: int, realm: str) -> bytes:
     binding: bytes = msgpack.packb([envelope_id, bytes(source), bytes(destination), max_hops, realm])
     return binding

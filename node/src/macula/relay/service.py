@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from macula.core.effects import Trace
 from macula.core.events import PeerSuspect
@@ -51,8 +53,7 @@ from macula.wire.messages import PubsubRoute, RouteError, RpcRoute
 _ROUTE_ERRORS = (codes.NO_ROUTE, codes.MAX_HOPS_EXCEEDED, codes.BUSY, codes.TOO_LARGE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Struct, frozen=True):
     """An envelope of this node, and who asked for it."""
 
     token: int
@@ -60,8 +61,7 @@ class _Sent:
     next_hop: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class _Forwarded:
+class _Forwarded(Struct, frozen=True):
     """An envelope of another node. `next_hop` is None once an error went back."""
 
     realm: str
@@ -190,7 +190,8 @@ class EnvelopeRouter:
     def _forward(self, peer: NodeId, envelope: Envelope, now: float) -> list[Action]:
         if not self._forwards:
             return self._refuse(peer, envelope, codes.NO_ROUTE)
-        envelope_id, destination, visited = envelope.envelope_id, envelope.destination_node_id, envelope.visited
+        envelope_id, destination = envelope.envelope_id, NodeId(envelope.destination_node_id)
+        visited = tuple([NodeId(node) for node in envelope.visited])
         if self._forwarded.get(envelope_id, now) or self._sent.get(envelope_id, now):
             return [_dropped(peer, "the envelope was forwarded before")]
         if envelope.hop_count + 1 > min(envelope.max_hops, self._settings.max_hops):
@@ -218,13 +219,13 @@ class EnvelopeRouter:
         except ProtocolError as error:
             return [_dropped(peer, str(error))]
         self._opened.put(envelope.envelope_id, True, now)
-        return [Unsealed(info, message, envelope.visited[1:])]
+        return [Unsealed(info, message, tuple([NodeId(node) for node in envelope.visited[1:]]))]
 
     # --- The way back
 
     def _refuse(self, peer: NodeId, envelope: Envelope, code: str) -> list[Action]:
         error = RouteError(envelope.realm, envelope.envelope_id, code, envelope.visited[:-1])
-        fields = {"peer": peer.short, "destination": envelope.destination_node_id.short, "code": code}
+        fields = {"peer": peer.short, "destination": NodeId(envelope.destination_node_id).short, "code": code}
         return [SendTo(peer, lane_of(envelope), error), Trace("route.refused", fields, f"route.refused {peer.short}")]
 
     def _receive_error(self, peer: NodeId, error: RouteError, now: float) -> list[Action]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
@@ -181,10 +181,11 @@ class CallProvider:
         self._args_bytes += len(call.args)
         self._handlers[handler.delivery] = handler
         self._timers.set(handler.delivery, deadline)
-        content = CallDelivery(call.procedure, call.args, handler.caller, call.realm, deadline)
+        streams = isinstance(call, StreamCall)
+        sends = isinstance(call, StreamCall) and call.sends
+        content = CallDelivery(call.procedure, call.args, handler.caller, call.realm, deadline, streams, sends)
         actions: list[Action] = [Hold(handler.caller)]
         if isinstance(call, StreamCall):
-            content = replace(content, streams=True, sends=call.sends)
             actions += self._open(handler, call, now)
         actions.append(Deliver(handler.delivery, content))
         if load.args_bytes > self._settings.args_high_water and not load.paused and not handler.routed:

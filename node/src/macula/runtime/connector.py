@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from macula.core.address import Address
@@ -103,7 +102,7 @@ def _message(name: str, values: Mapping[str, Any]) -> Message:
     cls = _BY_NAME.get(name.replace("_", "").lower())
     if cls is None:
         raise ArgumentError("type", f"must be one of {', '.join(sorted(_BY_NAME))}, is {name!r}")
-    names = [field.name for field in fields(cls)]
+    names = cls.__struct_fields__
     given = dict(values)
     if "request" in names:
         # The upper half of the numbers; the node's own requests count from the lower.

@@ -7,8 +7,9 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from macula.core import commands as cmd
 from macula.core.record import Kind

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from msgspec import structs
+
 from macula.core.address import Address
 from macula.core.peer_record import read_peer
 from macula.core.record import Kind, Record
@@ -68,9 +70,9 @@ class StatusReporter:
             "nat": status.nat,
             "handshakes": asdict(self._transport.handshakes),
             "tunnels": asdict(self._transport.tunnels),
-            "dht": asdict(status.dht),
-            "pool": asdict(status.pool) | {"limit": self._settings.pool.max_size},
-            "load": asdict(status.load),
+            "dht": structs.asdict(status.dht),
+            "pool": structs.asdict(status.pool) | {"limit": self._settings.pool.max_size},
+            "load": structs.asdict(status.load),
             "reaching": self._metrics.reaching(),
             "relays": [_relay(relay.node, names) for relay in status.relays],
             "relaying": asdict(self._transport.relayed),

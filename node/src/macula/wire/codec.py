@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import typing
-from dataclasses import fields
 from typing import NamedTuple
 
-import msgpack
+import msgspec
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.wire import codes
 from macula.wire.compression import compress, decompress
-from macula.wire.fields import Check, compile_check, refuse
 from macula.wire.header import HEADER_SIZE, MAX_PAYLOAD, pack_header, unpack_header
 from macula.wire.messages import MESSAGES, Message
-from macula.wire.values import unpack_bounded
-
-_MAX_DEPTH = 3
-_MAX_ITEMS = 256
 
 
-def _compile(cls: type[Message]) -> tuple[tuple[str, Check], ...]:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    names = [field.name for field in fields(cls)]
-    return tuple((name, compile_check(f"{cls.__name__}.{name}", hints[name])) for name in names)
+def _plain(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
 
 
-_FIELDS: dict[type[Message], tuple[tuple[str, Check], ...]] = {cls: _compile(cls) for cls in MESSAGES}
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _BY_TYPE: dict[int, type[Message]] = {cls.TYPE: cls for cls in MESSAGES}
+_DECODERS: dict[int, msgspec.msgpack.Decoder[Message]] = {cls.TYPE: msgspec.msgpack.Decoder(cls) for cls in MESSAGES}
 
 
 class Decoded(NamedTuple):
@@ -41,12 +35,15 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
     """The frame of a message, compressed if that is wanted and makes it smaller. Raises ArgumentError if a field breaks
     its limit or the frame would exceed 1 MiB."""
     try:
-        body = {name: check(getattr(message, name)) for name, check in _FIELDS[type(message)]}
-        payload: bytes = msgpack.packb(body, use_bin_type=True)
+        payload = _encoder.encode(message)
+        # What a peer would refuse is not sent.
+        decode_payload(message.TYPE, payload)
     except ProtocolError as error:
         raise ArgumentError("message", error.reason) from error
     except UnicodeEncodeError as error:
         raise ArgumentError("message", f"{type(message).__name__} is not Unicode text: {error}") from error
+    except (TypeError, OverflowError) as error:
+        raise ArgumentError("message", f"{type(message).__name__}: {error}") from error
     if len(payload) > MAX_PAYLOAD:
         kind = type(message).__name__
         raise ArgumentError("message", f"payload of {kind} must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
@@ -56,17 +53,26 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
 
 
 def decode_payload(type_: int, payload: bytes) -> Message:
-    """The message of a frame's type and payload. Unknown fields are left out; raises ProtocolError for all else."""
-    cls = _BY_TYPE.get(type_)
-    if cls is None:
-        raise ProtocolError(codes.UNKNOWN_TYPE, f"type {type_:#04x} is unknown")
-    body = unpack_bounded(payload, depth=_MAX_DEPTH, items=_MAX_ITEMS)
-    if type(body) is not dict:
-        raise ProtocolError(codes.BAD_MESSAGE, f"payload must be a map, is {type(body).__name__}")
+    """The message of a frame's type and payload. Unknown fields are skipped; raises ProtocolError for all else."""
     try:
-        return cls(*[check(body[name]) for name, check in _FIELDS[cls]])
-    except KeyError as error:
-        raise refuse(f"{cls.__name__}.{error.args[0]}", "is missing") from None
+        return _DECODERS[type_].decode(payload)
+    except KeyError:
+        raise ProtocolError(codes.UNKNOWN_TYPE, f"type {type_:#04x} is unknown") from None
+    except msgspec.ValidationError as error:
+        raise ProtocolError(codes.BAD_MESSAGE, _reason(_BY_TYPE[type_], str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error}") from error
+
+
+def _reason(cls: type[Message], error: str) -> str:
+    """msgspec's words, and the field that they are about: ``Expected `str` … - at `$.visited[...]` ``."""
+    missing = "Object missing required field `"
+    if error.startswith(missing):
+        return f"field {cls.__name__}.{error[len(missing) : -1]} is missing"
+    reason, _, path = error.rpartition(" - at `$.")
+    if not reason:
+        return f"payload must be a map: {error}"
+    return f"field {cls.__name__}.{path.rstrip('`').partition('[')[0]} is wrong: {reason}"
 
 
 class Decoder:

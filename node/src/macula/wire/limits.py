@@ -1,40 +1,19 @@
-"""Limits that stand in the annotations of message fields, and the types that many of them have."""
+"""Types that many message fields have, with their limits: bytes of a `bytes`, characters of a `str`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
+from msgspec import Meta
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Fewest and most bytes of a `bytes`, or characters of a `str`."""
-
-    least: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Lowest and highest value of an `int`."""
-
-    least: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """Most elements of a tuple."""
-
-    most: int
-
-
-Key = Annotated[bytes, Size(32, 32)]
-Token = Annotated[bytes, Size(16, 16)]
-Name = Annotated[str, Size(1, 255)]
-Text = Annotated[str, Size(0, 1024)]
-Code = Annotated[str, Size(1, 32)]
-U32 = Annotated[int, Range(0, 2**32 - 1)]
-U63 = Annotated[int, Range(0, 2**63 - 1)]
-Record = Annotated[bytes, Size(1, 2048)]
+Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Node = Annotated[bytes, Meta(min_length=32, max_length=32)]
+"""A node id: equal to the NodeId, which who needs more of it than that makes of it."""
+Token = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(max_length=1024)]
+Code = Annotated[str, Meta(min_length=1, max_length=32)]
+U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Record = Annotated[bytes, Meta(min_length=1, max_length=2048)]
 """An encoded signed record (core.record)."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from macula.wire.limits import U32, U63, Name, Size, Text, Token
+from msgspec import Meta, Struct
+
+from macula.wire.limits import U32, U63, Name, Text, Token
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCall:
+class StreamCall(Struct, frozen=True):
     """As Call, for results that come one by one. `credit` is the first StreamCredit for them; `sends`: arguments
     follow, one by one, as far as the provider gives credit."""
 
@@ -23,8 +23,7 @@ class StreamCall:
     sends: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StreamItem:
+class StreamItem(Struct, frozen=True):
     """One result (`answer`) or argument of a streaming call: an encoded value."""
 
     TYPE: ClassVar[int] = 0x29
@@ -34,20 +33,18 @@ class StreamItem:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+class StreamEnd(Struct, frozen=True):
     """No more items; from the provider (`answer`) it ends the call, like a Reply: `error` is a code of a CallError."""
 
     TYPE: ClassVar[int] = 0x2A
     realm: Name
     call_id: Token
     answer: bool
-    error: Annotated[str, Size(0, 32)]
+    error: Annotated[str, Meta(max_length=32)]
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCredit:
+class StreamCredit(Struct, frozen=True):
     """How many bytes the items of a streaming call may have in all, from its start (rpc.streams says what counts);
     `answer`: the provider says so of arguments."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from macula.core.address import Address
 from macula.identity import NodeId
@@ -52,7 +53,9 @@ def test_whatever_a_peer_tells_can_be_used(message: Candidates) -> None:
 
 
 def test_words_of_later_versions_are_unknown() -> None:
-    message = replace(write_offer(Side(Facts(), OWN), TERMS, 1, 0.0), mapping="quantum", filtering="", ports="odd")
+    message = structs.replace(
+        write_offer(Side(Facts(), OWN), TERMS, 1, 0.0), mapping="quantum", filtering="", ports="odd"
+    )
     assert read_offer(message, local=False)[0].facts == Facts()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from macula.core.lanes import Lane
 from macula.core.route import Route
@@ -10,62 +10,53 @@ from macula.providers.quic.closing import Closing
 from macula.wire import Decoded
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
+class Proved(Struct, frozen=True):
     """The handshake is complete and the peer's identity known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The peer opened a lane."""
 
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(Struct, frozen=True):
     """A message came."""
 
     lane: Lane
     decoded: Decoded
 
 
-@dataclass(frozen=True, slots=True)
-class LaneEnded:
+class LaneEnded(Struct, frozen=True):
     """The peer ended a lane, to go on with it on another connection."""
 
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(Struct, frozen=True):
     """A lane is blocked, or takes messages again."""
 
     lane: Lane
     blocked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """The peer became suspect, or is no longer."""
 
     suspect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """What is sent goes by another route."""
 
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
+class Overdue(Struct, frozen=True):
     """Lanes are held back for another connection, and have been for the lame duck time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The connection is over."""
 
     closing: Closing

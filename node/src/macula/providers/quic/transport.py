@@ -8,10 +8,10 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from cryptography import x509
+from msgspec.structs import replace
 
 from macula.core.address import Address
 from macula.core.effects import CloseSocket, Dial, OpenSocket, SendBeside, SendDatagram, TransportEffect
