@@ -178,9 +178,12 @@ def test_a_series_of_calls_tells_each_answer_and_how_often_it_failed(node: Runni
 
 
 def test_a_series_of_events_fails_by_every_one_that_somebody_missed(node: RunningNode) -> None:
-    result = run("publish", "a.b", "--qos", "1", "--count", "3", "--interval", "0", "--json")
+    result = run("publish", "a.b", "--qos", "1", "--count", "3", "--interval", "0", "--numbered", "--json")
+    *turns, last = (json.loads(line) for line in result.stdout.splitlines())
     assert result.exit_code == 1
-    assert json.loads(result.stdout.splitlines()[-1])["summary"]["failed"] == {"timeout": 3}
+    assert last["summary"]["failed"] == {"timeout": 3}
+    assert [len(turn["error"]["delivered"]) for turn in turns] == [1, 1, 1], "the others did get it"
+    assert [payload for _, payload, *_ in node.mesh.asked] == [1, 2, 3]
 
 
 def test_a_streaming_call_prints_a_line_for_each_item(node: RunningNode) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from macula.cli.series import Turn, in_words, summarize
+import threading
+from typing import Any
+
+from macula.cli.series import Turn, ask_in_turn, in_words, summarize
 
 
 def turn(number: int, path: str, latency: float) -> Turn:
@@ -32,3 +35,17 @@ def test_a_series_of_which_nothing_came_has_no_latency() -> None:
     summary = summarize([Turn(1, 0.0, error={"code": "timeout", "message": ""})])
     assert summary == {"asked": 1, "failed": {"timeout": 1}, "median_ms": None, "p99_ms": None, "paths": []}
     assert in_words(summary) == "1 asked, 1 timeout failed"
+
+
+def test_a_series_goes_on_while_some_are_without_an_answer() -> None:
+    last = threading.Event()
+
+    def held(number: int) -> dict[str, Any]:
+        if number == 4:
+            last.set()
+        assert number != 1 or last.wait(10), "the first one is answered when the last one is asked"
+        return {"number": number}
+
+    turns = list(ask_in_turn(4, 0.0, held, at_once=2))
+    assert [turn.number for turn in turns][:2] == [2, 3]
+    assert {turn.number for turn in turns} == {1, 2, 3, 4}

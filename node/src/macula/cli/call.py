@@ -32,6 +32,8 @@ def call(
     stream: Stream = False,
     count: series.Count = 1,
     interval: series.Interval = 0.1,
+    at_once: series.AtOnce = 1,
+    numbered: series.Numbered = False,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
@@ -39,10 +41,10 @@ def call(
     value = parse_json(args, "JSON")
     patience = (LONGEST if timeout is None else timeout) + GRACE
 
-    def ask() -> dict[str, Any]:
+    def ask(number: int = 1) -> dict[str, Any]:
         with connect(control_socket, as_json, f"Calling {procedure}") as client:
             report: dict[str, Any] = client.request(
-                "call", patience, procedure=procedure, args=value, timeout=timeout, to=to
+                "call", patience, procedure=procedure, args=number if numbered else value, timeout=timeout, to=to
             )
         return report
 
@@ -55,7 +57,7 @@ def call(
         return None
     with reporting(as_json):
         if count > 1:
-            return series.tell(series.ask_in_turn(count, interval, ask), as_json, _changed)
+            return series.tell(series.ask_in_turn(count, interval, ask, at_once), as_json, _changed)
         report = ask()
     if as_json:
         return print_json(report)

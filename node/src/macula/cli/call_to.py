@@ -24,8 +24,10 @@ def call_to(
     stream: Stream = False,
     count: series.Count = 1,
     interval: series.Interval = 0.1,
+    at_once: series.AtOnce = 1,
+    numbered: series.Numbered = False,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
     """Call a procedure of one node: as `macula call --to`."""
-    call(procedure, args, timeout, node, stream, count, interval, as_json, control_socket)
+    call(procedure, args, timeout, node, stream, count, interval, at_once, numbered, as_json, control_socket)

@@ -24,22 +24,24 @@ def publish(
     timeout: Annotated[float, typer.Option(help="Seconds for the subscribers to acknowledge (QoS 1).")] = 5.0,
     count: series.Count = 1,
     interval: series.Interval = 0.1,
+    numbered: series.Numbered = False,
     as_json: AsJson = False,
     control_socket: ControlSocket = None,
 ) -> None:
     """Send an event to every subscriber and say who got it; with --count, the same event so many times."""
     value = parse_json(payload, "JSON")
 
-    def ask() -> dict[str, Any]:
+    def ask(number: int = 1) -> dict[str, Any]:
+        payload = number if numbered else value
         with connect(control_socket, as_json, f"Publishing to {topic}") as client:
             report: dict[str, Any] = client.request(
-                "publish", timeout + GRACE, topic=topic, payload=value, qos=qos, timeout=timeout
+                "publish", timeout + GRACE, topic=topic, payload=payload, qos=qos, timeout=timeout
             )
         return report
 
     with reporting(as_json):
         if count > 1:
-            return series.tell(series.ask_in_turn(count, interval, lambda: _heard(ask())), as_json)
+            return series.tell(series.ask_in_turn(count, interval, lambda number: _heard(ask(number))), as_json)
         report = ask()
     if as_json:
         return print_json(report)
@@ -55,7 +57,8 @@ def publish(
 
 
 def _heard(report: dict[str, Any]) -> dict[str, Any]:
-    """The report, if nobody missed the event. Raises Refused with the first one's code."""
+    """The report, if nobody missed the event. Raises Refused with the first one's code, and who got it all the same."""
     for node, code in report["failed"].items():
-        raise Refused({"code": code, "message": f"{node[:10]} and {len(report['failed']) - 1} others did not get it"})
+        message = f"{node[:10]} and {len(report['failed']) - 1} others did not get it"
+        raise Refused({"code": code, "message": message, "delivered": report["delivered"]})
     return report

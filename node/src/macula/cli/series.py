@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from macula.cli.output import EXIT_REFUSED, print_json
 
 Count = Annotated[int, typer.Option(min=1, help="Ask so many times; tells when the path changes, and a summary.")]
 Interval = Annotated[float, typer.Option(min=0.0, help="Seconds from one to the next, if it has ended by then.")]
+AtOnce = Annotated[int, typer.Option(min=1, max=256, help="Go on while so many are without an answer.")]
+Numbered = Annotated[bool, typer.Option("--numbered", help="The JSON is the number of each, from 1.")]
 
 _OWN_FAULT = "argument"
 """Code of an error that asking again cannot change."""
@@ -38,18 +41,37 @@ class Turn:
         return {"number": self.number, "at_s": round(self.at, 3), **told}
 
 
-def ask_in_turn(count: int, interval: float, ask: Callable[[], dict[str, Any]]) -> Iterator[Turn]:
-    """Ask `count` times, `interval` s apart. Raises NoNode, and Refused when the question itself is wrong."""
+def ask_in_turn(count: int, interval: float, ask: Callable[[int], dict[str, Any]], at_once: int = 1) -> Iterator[Turn]:
+    """Ask `count` times, `interval` s apart, and give the answers as they come; `ask` gets the number, from 1. Raises
+    NoNode, and Refused when the question itself is wrong."""
     begin = time.monotonic()
-    for number in range(1, count + 1):
-        time.sleep(max(0.0, begin + (number - 1) * interval - time.monotonic()))
+
+    def turn(number: int) -> Turn:
         at = time.monotonic() - begin
         try:
-            yield Turn(number, at, ask())
+            return Turn(number, at, ask(number))
         except Refused as error:
             if error.code == _OWN_FAULT:
                 raise
-            yield Turn(number, at, error=error.fields)
+            return Turn(number, at, error=error.fields)
+
+    running: set[Future[Turn]] = set()
+    with ThreadPoolExecutor(at_once) as pool:
+        for number in range(1, count + 1):
+            while (left := begin + (number - 1) * interval - time.monotonic()) > 0 or len(running) == at_once:
+                if not running:
+                    time.sleep(left)
+                    continue
+                ended, running = wait(running, None if len(running) == at_once else left, FIRST_COMPLETED)
+                yield from (future.result() for future in ended)
+            if at_once == 1:
+                # Here, where an interrupt ends it at once.
+                yield turn(number)
+            else:
+                running.add(pool.submit(turn, number))
+        while running:
+            ended, running = wait(running, None, FIRST_COMPLETED)
+            yield from (future.result() for future in ended)
 
 
 def tell(
