@@ -248,10 +248,27 @@ def test_a_reply_that_fails_for_another_reason_is_nobodys_fault() -> None:
 def test_draining_refuses_new_calls_and_finishes_running_ones() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    book.now = 1.0
     assert book.feed(Draining()) == []
-    assert error_of(book.receive(ALICE, incoming(2))) == "busy"
+    assert error_of(book.receive(ALICE, incoming(2))) == "not_found", "so that she does not ask here again"
     assert not book.rpc.idle
     assert sent_reply(book.give(HandlerDone(delivery, b"42")))[1].result == b"42"
+    assert book.rpc.next_deadline() == 1.2, "somebody still counts on this node"
+    book.tick_at(1.1)
+    assert not book.rpc.idle
+    book.receive(ALICE, incoming(3))
+    book.tick_at(1.2)
+    assert not book.rpc.idle and book.rpc.next_deadline() == pytest.approx(1.3)
+    book.tick_at(1.3)
+    assert book.rpc.idle and book.rpc.next_deadline() is None
+
+
+def test_a_node_that_nobody_calls_is_drained_at_once() -> None:
+    book = serving()
+    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
+    book.give(HandlerDone(delivery, b"42"))
+    book.now = 0.3
+    book.feed(Draining())
     assert book.rpc.idle
 
 

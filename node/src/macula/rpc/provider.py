@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -48,11 +49,13 @@ class _Load:
 
 
 class CallProvider:
-    """Incoming calls. `advertised` says, by procedure, whether it is idempotent; `draining` refuses all new calls."""
+    """Incoming calls. `advertised` says, by procedure, whether it is idempotent."""
 
     def __init__(self, settings: RpcSettings, realm: str, tokens: Iterator[int], streams: Streams) -> None:
         self.advertised: dict[str, bool] = {}
         self.draining = False
+        self._called_at = -math.inf
+        self._quiet_at: float | None = None
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
@@ -68,13 +71,28 @@ class CallProvider:
         """Handlers that run."""
         return len(self._handlers)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no handler runs and, of a draining node, no caller seems to count on it any more."""
+        return not self._handlers and self._quiet_at is None
+
     def next_deadline(self) -> float | None:
         """When to call expire."""
-        return self._timers.next()
+        deadlines = (self._timers.next(), self._quiet_at)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def drain(self, now: float) -> None:
+        """Refuse all new calls, and so tell callers not to ask here again."""
+        self.draining = True
+        quiet = self._called_at + self._settings.drain_quiet
+        self._quiet_at = quiet if quiet > now else None
 
     def called(self, event: Received, call: Call | StreamCall, now: float) -> list[Action]:
         """A call, or the repeat of one: that is answered like the first, or by the answer to the first."""
         caller, routed = event.peer, bool(event.hops)
+        self._called_at = now
+        if self.draining:
+            self._quiet_at = now + self._settings.drain_quiet
         load = self._loads.get(caller, _Load())
         if running := load.open.get(call.call_id):
             running.routed = routed
@@ -83,6 +101,9 @@ class CallProvider:
             return [self._send(caller, reply, routed)]
         if call.realm != self._realm or call.procedure not in self.advertised:
             return [self._send(caller, _error(call, NotFound.code, f"{call.procedure} is not provided here"), routed)]
+        if self.draining:
+            # Not busy, after which the caller would ask here again.
+            return [self._send(caller, _error(call, NotFound.code, "the node is shutting down"), routed)]
         if refusal := self._refusal(caller, load, call):
             return [self._send(caller, _error(call, Busy.code, refusal), routed)]
         if not call.timeout_ms:
@@ -130,6 +151,8 @@ class CallProvider:
 
     def expire(self, now: float) -> list[Action]:
         """Answer the calls whose deadline has come, and stop their handlers."""
+        if self._quiet_at is not None and self._quiet_at <= now:
+            self._quiet_at = None
         actions: list[Action] = []
         for delivery in self._timers.pop_due(now):
             handler = self._handlers[delivery]
@@ -156,8 +179,6 @@ class CallProvider:
 
     def _refusal(self, caller: NodeId, load: _Load, call: Call | StreamCall) -> str:
         limits, size = self._settings, len(call.args)
-        if self.draining:
-            return "the node is shutting down"
         if len(self._handlers) >= limits.max_handlers:
             return f"{limits.max_handlers} calls are running"
         if load.handlers >= limits.max_handlers_per_peer:

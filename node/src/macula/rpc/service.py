@@ -82,8 +82,8 @@ class Rpc:
 
     @property
     def idle(self) -> bool:
-        """Whether no handler runs."""
-        return not self._provider
+        """Whether no handler runs and, of a draining node, no caller seems to count on it any more."""
+        return self._provider.idle
 
     def next_deadline(self) -> float | None:
         """When to call handle(Tick()) next."""
@@ -144,7 +144,7 @@ class Rpc:
             case Consumed(delivery):
                 return self._provider.consumed(delivery)
             case Draining():
-                self._provider.draining = True
+                self._provider.drain(now)
             case _:
                 pass
         return []

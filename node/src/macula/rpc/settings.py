@@ -46,6 +46,10 @@ class RpcSettings:
     max_uploads_per_peer: int = 16
     """The same for one caller."""
 
+    drain_quiet: float = 0.2
+    """Seconds without a call after which a draining node takes it that its callers know. One that it closed on while
+    their calls were on the way could not tell whether these were run."""
+
     max_finished_per_peer: int = 1024
     """Ended calls of one caller that are remembered, so that a repeat is not run again."""
     max_finished_peers: int = 256
@@ -57,8 +61,9 @@ class RpcSettings:
 
     provider_ttl: float = 60.0
     """Seconds after which providers must be looked up again before a call (their records may end earlier)."""
-    refresh_after: float = 10.0
-    """Seconds after which a call that uses known providers also looks them up again, without waiting for it."""
+    refresh_after: float = 3.0
+    """Seconds after which a call that uses known providers also looks them up again, without waiting for it: about so
+    long a provider that is new, or back, waits for its first call."""
     negative_ttl: float = 1.0
     """Seconds, at most 1, for which "nobody provides it" is believed."""
     max_cached_procedures: int = 1024
