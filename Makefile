@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario recovery bench test unit integration containers namespaces fuzz check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario recovery faults bench test unit integration containers namespaces fuzz check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -36,6 +36,9 @@ scenario: setup ## one pair, told as a story: NAT_A=port-restricted NAT_B=symmet
 
 recovery: setup ## what two nodes that talk notice of each fault: NAT reboot, roaming, death of a relay, ...; a table
 	$(LAB) recovery
+
+faults: setup ## what a mesh under load notices when nodes die, hang or stop, networks split, ...; every call accounted for; a table
+	$(LAB) faults
 
 test: unit integration ## every test; on two cores: make -j2 -Otarget test
 

@@ -32,6 +32,8 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 NAMESPACES = {
     "test_events",
     "test_evidence",
+    "test_faults_hosts",
+    "test_faults_networks",
     "test_foreign_programs",
     "test_links",
     "test_matrix_conditions",

@@ -90,9 +90,10 @@ class FakeCable:
         self.address = address
         self.up = True
         self.routes = routes
+        self.unheard = ""
 
     def command(self, argv: Sequence[str]) -> Finished:
-        """Run `ip ARGV`."""
+        """Run `ip ARGV`, or load rules."""
         match list(argv):
             case ["ip", "-j", "-4", "address", "show"]:
                 loopback = {"ifname": "lo", "flags": ["UP"], "addr_info": [{"local": "127.0.0.1"}]}
@@ -110,6 +111,8 @@ class FakeCable:
                 self.up, self.routes = True, ["172.24.1.0/24 proto kernel scope link src 172.24.1.31"]
             case ["ip", "route", "replace", *route, "dev", "eth0"] if self.up:
                 self.routes.append(" ".join(route))
+            case ["nft", rules]:
+                self.unheard = rules.partition("saddr { ")[2].partition(" }")[0]
             case _:
                 return Finished(2, "", f"cannot {argv}")
         return Finished(0, "", "")

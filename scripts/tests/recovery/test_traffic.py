@@ -9,7 +9,8 @@ import pytest
 from macula_lab.errors import LabError
 from macula_lab.matrix.traffic import FIRST, SECOND
 from macula_lab.mesh.mesh import Mesh
-from macula_lab.recovery.traffic import conversation, until
+from macula_lab.recovery.traffic import conversation
+from macula_lab.waiting import until
 
 ANSWER = {"path": "relayed", "latency_ms": 2.0}
 
@@ -73,7 +74,3 @@ def test_a_series_that_ends_before_the_conversation_is_begun_again() -> None:
 def test_who_does_not_listen_is_named() -> None:
     with pytest.raises(LabError, match=f"{SECOND} does not subscribe"), conversation(mesh(Talkers()), {}, within=0.1):
         pass
-
-
-def test_a_condition_that_never_comes_true_is_given_up() -> None:
-    assert not until(lambda: False, 0.05)

@@ -10,6 +10,7 @@ from macula_lab import machine
 from macula_lab.cli.ending import clean, down, stop_engine
 from macula_lab.cli.event import event
 from macula_lab.cli.evidence import capture, evidence, why
+from macula_lab.cli.faults import faults
 from macula_lab.cli.link import link
 from macula_lab.cli.looking import exec_, logs, ps
 from macula_lab.cli.matrix import matrix, scenario
@@ -38,6 +39,7 @@ app.command()(selfcheck)
 app.command()(matrix)
 app.command()(scenario)
 app.command()(recovery)
+app.command()(faults)
 app.command()(down)
 app.command()(clean)
 app.add_typer(engine_app, name="engine")

@@ -2,19 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from macula_lab import records
-from macula_lab.bringup import bring_up
 from macula_lab.cli.options import AsJson, EngineName, Project
-from macula_lab.cli.up import begin
-from macula_lab.engines.contract import Engine
+from macula_lab.cli.up import for_a_while
 from macula_lab.recovery.faults import chosen
 from macula_lab.recovery.outcome import Row
 from macula_lab.recovery.table import findings, table
@@ -37,7 +32,7 @@ def recovery(
     faults = chosen([name for name in only.split(",") if name])
     rows: list[Row] = []
     for topology, some in groupby(faults, lambda fault: fault.topology):
-        with _lab(topology, project or "macula-recovery", engine, report) as lab:
+        with for_a_while(topology, project or "macula-recovery", engine, report) as lab:
             for fault in some:
                 with report.step(fault.title) as show:
                     made = []
@@ -57,14 +52,3 @@ def recovery(
 
 def _wrong(rows: list[Row]) -> bool:
     return any(row.findings or row.late for row in rows)
-
-
-@contextmanager
-def _lab(topology: str, project: str, engine: str, report: Reporter) -> Iterator[Engine]:
-    lab = begin(topology, project, engine, report)
-    try:
-        bring_up(lab, report)
-        yield lab
-    finally:
-        lab.down()
-        records.forget(lab.project)

@@ -1,6 +1,8 @@
 """`macula-lab up`."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -33,7 +35,21 @@ def up(name: Name = "mesh", project: Project = "", engine: EngineName = "", as_j
     show_lab(made.mesh, made.proof, as_json)
 
 
-def begin(name: str, project: str, engine: str, report: Reporter) -> Engine:
+@contextmanager
+def for_a_while(
+    name: str, project: str, engine: str, report: Reporter, environ: Mapping[str, str] = os.environ
+) -> Iterator[Engine]:
+    """A lab that is up while the block lasts."""
+    lab = begin(name, project, engine, report, environ)
+    try:
+        bring_up(lab, report)
+        yield lab
+    finally:
+        lab.down()
+        records.forget(lab.project)
+
+
+def begin(name: str, project: str, engine: str, report: Reporter, environ: Mapping[str, str] = os.environ) -> Engine:
     """The lab that `up` makes or completes, recorded, on a machine that has what it needs.
 
     Raises LabError where it is up on another engine, or with other values.
@@ -43,14 +59,14 @@ def begin(name: str, project: str, engine: str, report: Reporter) -> Engine:
     require_project(project)
     known = records.load(project)
     # What is wrong with the file is told before anything is made.
-    load(file, {**(known.environment if known else {}), **os.environ})
-    chosen = choose(engine or (known.engine if known else ""), os.environ, daemon.answers)
+    load(file, {**(known.environment if known else {}), **environ})
+    chosen = choose(engine or (known.engine if known else ""), environ, daemon.answers)
     machine.ensure(chosen, report)
     if known and not is_up(known):
         known = None
     if known:
         require_engine(known, chosen)
-    plan = asked_plan(file, known, os.environ)
+    plan = asked_plan(file, known, environ)
     machine.ensure_images(chosen, plan, report)
     records.save(Record(project, file, chosen, plan.variables))
     return make(chosen, plan, project)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
-from macula_lab.events import hosts, journal, links, routers
+from macula_lab.events import hosts, journal, links, routers, splits
 from macula_lab.events.event import Event, Happened
 
 
@@ -40,6 +40,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "partition": Kind("NETWORK", "routers let nothing from or to this network pass", routers.partition),
         "heal": Kind("NETWORK", "they let it pass again", routers.heal),
+        "split": Kind(
+            "NETWORK HOST,HOST", "these hosts of a network and its others no longer hear each other", splits.split
+        ),
+        "join": Kind("NETWORK", "all its hosts hear each other again", splits.join),
         "kill": Kind("SERVICE", "its program dies at once (SIGKILL)", hosts.kill),
         "stop": Kind("SERVICE", "its program is asked to end (SIGTERM)", hosts.stop),
         "restart": Kind("SERVICE", "it starts, or starts again, with its data", hosts.restart),

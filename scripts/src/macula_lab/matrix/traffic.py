@@ -1,7 +1,6 @@
 """Two peers that have just started, and what they say to each other from their first moment on."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from macula_lab.matrix.conditions import PLAIN, Conditions
 from macula_lab.matrix.outcome import Calls, Events, Row, calls, direct_after
 from macula_lab.mesh.mesh import CommandRefused, Mesh
 from macula_lab.selfcheck.routers import command
+from macula_lab.waiting import until
 
 FIRST, SECOND = "edge_a", "edge_b"
 ROUTERS = {FIRST: "nat_a", SECOND: "nat_b"}
@@ -101,7 +101,7 @@ def _conversation(mesh: Mesh, series: _Series, skew: float | None) -> tuple[Call
             acknowledged = _publish(mesh, series)
             spoken = there.result(), back.result()
             direct = _direct_after(mesh, second)
-            _until(lambda: len(set(heard)) >= acknowledged, LAST_EVENT)
+            until(lambda: len(set(heard)) >= acknowledged, LAST_EVENT)
         finally:
             # What listens is a process of the peer's: it ends with the peer.
             mesh.engine.kill(SECOND)
@@ -159,9 +159,3 @@ def _listen(events: Any, heard: list[int]) -> None:
                 heard.append(event["sequence"])
     except LabError:
         return  # the peer was ended
-
-
-def _until(condition: Callable[[], bool], within: float) -> None:
-    end = time.monotonic() + within
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -12,7 +12,9 @@ from macula_lab.errors import LabError
 from macula_lab.matrix.traffic import FIRST, LAST_EVENT, PROCEDURE, SECOND, TOPIC
 from macula_lab.mesh.expectation import Path
 from macula_lab.mesh.mesh import Mesh
+from macula_lab.mesh.series import SeriesClock
 from macula_lab.recovery.outcome import Events, Turn
+from macula_lab.waiting import until
 
 INTERVAL = 0.05
 CALL_TIMEOUT = 10.0
@@ -59,15 +61,12 @@ class Conversation:
 
     def _call(self, caller: str, provider: str, turns: list[Turn]) -> None:
         argv = ("call", PROCEDURE, "--to", self._ids[provider], "--timeout", str(CALL_TIMEOUT))
-        begin = float("inf")
         for line in self._lines(caller, *argv, *_series()):
             now = time.monotonic()
             if line["number"] == 1:
-                begin = now
+                clock = SeriesClock()
             error = str(line["error"]["code"]) if "error" in line else ""
-            # The clock of the series is known by the line that came here fastest.
-            begin = min(begin, now - line["at_s"] - line.get("latency_ms", 0.0) / 1000)
-            turns.append(Turn(begin + line["at_s"], now, line.get("path", Path.NONE), error))
+            turns.append(Turn(clock.began(line, now), now, line.get("path", Path.NONE), error))
 
     def _publish(self) -> None:
         numbers = count()
@@ -116,16 +115,6 @@ def conversation(mesh: Mesh, ids: dict[str, str], within: float = LISTENING) -> 
                 mesh.engine.kill(peer)
     for one in running:
         one.result()
-
-
-def until(condition: Callable[[], bool], within: float) -> bool:
-    """Whether the condition came true within so many seconds."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _series() -> tuple[str, ...]:

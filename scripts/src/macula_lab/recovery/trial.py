@@ -9,8 +9,9 @@ from macula_lab.matrix.traffic import FIRST, PROCEDURE, READY_DEADLINE, ROUTERS,
 from macula_lab.mesh.mesh import CommandRefused, Mesh
 from macula_lab.recovery.faults import RELAY, VISIBLE, Fault
 from macula_lab.recovery.outcome import DEADLINE, Run, Turn, silence
-from macula_lab.recovery.traffic import Conversation, conversation, until
+from macula_lab.recovery.traffic import Conversation, conversation
 from macula_lab.selfcheck.routers import command
+from macula_lab.waiting import until
 
 RELAYS = ("bootstrap", "gateway")
 SETTLING = 20.0

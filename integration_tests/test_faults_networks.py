@@ -1,0 +1,10 @@
+"""The network of a mesh under load falls apart, and loses packets."""
+
+from faulty import befall
+from labs import Labs
+from macula_lab.faults.faults import TOPOLOGY, VARIABLES
+from macula_lab.lab import NETNS
+
+
+def test_two_halves_of_a_network_become_one_again(labs: Labs) -> None:
+    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), "partition")

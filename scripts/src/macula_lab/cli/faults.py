@@ -1,0 +1,48 @@
+"""`macula-lab faults`: what does a fault cost a mesh under load?"""
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from macula_lab.cli.options import AsJson, EngineName, Project
+from macula_lab.cli.up import for_a_while
+from macula_lab.faults.faults import TOPOLOGY, VARIABLES, chosen
+from macula_lab.faults.outcome import Row
+from macula_lab.faults.table import table, wrong
+from macula_lab.faults.trial import strike
+from macula_lab.report import Reporter
+
+
+def faults(
+    only: Annotated[str, typer.Option("--faults", help="by commas; default: all")] = "",
+    runs: Annotated[int, typer.Option(min=1, help="how often each happens")] = 3,
+    project: Project = "",
+    engine: EngineName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let each fault befall a mesh that is called and published to all the time, and account for every call and event.
+    Exit code 1 if something took too long, or a call or event was lost, run twice or repeated."""
+    report = Reporter()
+    some = chosen([name for name in only.split(",") if name])
+    rows: list[Row] = []
+    with for_a_while(TOPOLOGY, project or "macula-faults", engine, report, {**os.environ, **VARIABLES}) as lab:
+        for fault in some:
+            with report.step(fault.name) as show:
+                made = []
+                for number in range(1, runs + 1):
+                    show(f"{number}/{runs}")
+                    made.append(strike(lab, fault))
+            rows.append(Row(tuple(made)))
+    findings = wrong(rows)
+    if as_json:
+        print(json.dumps({"ok": not findings, "faults": [row.plain() for row in rows]}, indent=2))
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table(rows))
+        for finding in findings:
+            print(finding)
+    if findings:
+        raise typer.Exit(1)

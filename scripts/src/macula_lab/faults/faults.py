@@ -1,0 +1,43 @@
+"""The faults, what each must not cost, and on which lab they are tried."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from macula_lab.errors import LabError
+from macula_lab.faults import hosts, networks
+from macula_lab.faults.ground import Ground
+from macula_lab.faults.outcome import Measure
+
+TOPOLOGY = "mesh"
+VARIABLES: Mapping[str, str] = MappingProxyType({"MACULA_RECORD_TTL": str(hosts.RECORD_TTL)})
+"""With which it is up."""
+UNANSWERED = frozenset({"timeout", "disconnected"})
+"""How calls may end that a provider may have been running when nothing more was heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: how it happens, is over and is measured, and the codes with which calls may end meanwhile."""
+
+    name: str
+    strike: Callable[[Ground], list[Measure]]
+    codes: frozenset[str] = frozenset()
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("kill", hosts.kill, UNANSWERED),
+    Fault("stop", hosts.stop),
+    Fault("bootstrap-restart", hosts.bootstrap_restart),
+    Fault("pause", hosts.pause, UNANSWERED),
+    Fault("partition", networks.partition, UNANSWERED),
+)
+
+
+def chosen(names: Sequence[str]) -> list[Fault]:
+    """The faults of these names, all when none is named. Raises LabError for a name that there is not."""
+    known = [fault.name for fault in FAULTS]
+    for name in names:
+        if name not in known:
+            raise LabError(f"--faults: there is no fault {name!r}", f"choose of: {', '.join(known)}")
+    return [fault for fault in FAULTS if not names or fault.name in names]

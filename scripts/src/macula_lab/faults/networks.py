@@ -1,0 +1,33 @@
+"""Networks that fall apart, and that lose packets."""
+
+import time
+
+from macula_lab.faults.ground import DEMO, Ground
+from macula_lab.faults.hosts import ELSEWHERE
+from macula_lab.faults.outcome import Measure
+
+NETWORK = "mesh"
+APART = ("gateway", "edge3")
+"""Each side has one provider and one subscriber; the caller and the bootstrap are on the other."""
+SPLIT = 12.0
+"""seconds: longer than a connection without a sign of life is kept"""
+
+
+def partition(ground: Ground) -> list[Measure]:
+    """The network falls into two halves, which both go on, and become one again."""
+    struck = ground.happens("split", NETWORK, ",".join(APART))
+    try:
+        time.sleep(SPLIT)
+    finally:
+        healed = ground.happens("join", NETWORK)
+
+    def converged() -> bool:
+        return (
+            ground.served(healed)
+            and ground.whole()
+            and all(ground.found(name, DEMO, "rpc") >= {"edge1", "edge2", "edge3"} for name in ground.ids)
+        )
+
+    one = ground.when("the mesh is one again", converged, healed, 15.0)
+    after = ground.disturbed("calls are answered after it", healed, 5.0)
+    return [ground.disturbed_while(ELSEWHERE, struck, healed, 2.0), one, after]
