@@ -180,6 +180,9 @@ def _quic_settings(settings: Settings) -> QuicSettings:
     return QuicSettings(
         max_half_open=settings.max_handshakes,
         retry_threshold=settings.max_handshakes // 8,
+        control_rate=settings.control_rate,
+        message_rate=settings.message_rate,
+        byte_rate=settings.byte_rate,
         initial_rate=settings.handshake_rate,
         initial_burst=round(2.56 * settings.handshake_rate),
     )

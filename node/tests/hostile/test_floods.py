@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from macula.core.lanes import Lane
 from macula.providers.quic.lanes import _Inbound
 from macula.wire import encode, encode_value
@@ -14,7 +16,7 @@ from macula.wire.header import MAX_PAYLOAD, pack_header
 from macula.wire.messages import Call, Cancel, Ping, Pong, Publish, Reply
 
 from .attacker import Attacker, identity
-from .scene import ECHO, REALM, Scene
+from .scene import ECHO, REALM, Scene, scene
 
 EVE = identity(1)
 MIB = 1 << 20
@@ -55,8 +57,13 @@ async def test_small_replies_that_nobody_reads_end_the_connection(stage: Scene) 
     assert stage.warnings(EVE.node_id) == [("peer.refused", "busy")]
 
 
-async def test_pings_whose_answers_nobody_reads_are_dropped(stage: Scene) -> None:
-    async with stage.attack(EVE, reads=False) as attacker:
+async def test_pings_whose_answers_nobody_reads_are_dropped(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        scene(caplog, monkeypatch, control_rate=1_000_000) as stage,
+        stage.attack(EVE, reads=False) as attacker,
+    ):
         await attacker.greet()
         pong = len(encode(Pong(2**32 - 1)))
         for _ in range(16):

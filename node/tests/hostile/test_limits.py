@@ -20,6 +20,7 @@ from macula.engine.settings import PoolSettings
 from macula.nat.settings import NatSettings
 from macula.providers.quic.authority import MAX_SHOWN
 from macula.providers.quic.closing import LOST, TRANSPORT_ERROR
+from macula.providers.quic.lanes import TURN
 from macula.providers.quic.relay.limits import PEER_RATE
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import MAX_TLS_MESSAGE
@@ -53,6 +54,7 @@ CONSTANTS: dict[str, float] = {
     "MAX_SHOWN": MAX_SHOWN,
     "MAX_TLS_MESSAGE": MAX_TLS_MESSAGE,
     "PEER_RATE": PEER_RATE,
+    "TURN": TURN,
 }
 WORDS = {"RelayRefuse"}
 """Refusals that are messages of their own."""
@@ -119,6 +121,8 @@ def test_what_a_node_is_told_of_them_reaches_its_parts() -> None:
     given = Settings(max_handshakes=80, handshake_rate=100, pool_max_per_network=7, dht_max_records=99, name="n")
     quic, engine = _quic_settings(given), _engine_settings(given, {})
     assert (quic.max_half_open, quic.retry_threshold, quic.initial_rate, quic.initial_burst) == (80, 10, 100.0, 256)
+    rates = _quic_settings(Settings(control_rate=20, message_rate=30, byte_rate=40, name="n"))
+    assert (rates.control_rate, rates.message_rate, rates.byte_rate) == (20, 30, 40)
     assert (engine.pool.max_per_network, engine.dht.total_quota) == (7, 99)
     usual, built_in = _quic_settings(Settings(name="n")), QuicSettings()
     assert usual == built_in

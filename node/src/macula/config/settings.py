@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field
 
-from macula.config.about import About, accepts
+from macula.config.about import About
 from macula.config.endpoints import DEFAULT_PORT, BootstrapPeer
+from macula.config.layers import LayeredSettings
 from macula.config.paths import (
     CONFIG_VARIABLE,
     CONTROL_SOCKET_VARIABLE,
@@ -18,7 +17,6 @@ from macula.config.paths import (
     NAME_VARIABLES,
     default_name,
 )
-from macula.config.sources import EnvironmentSource, FileSource, config_path, did_you_mean, origins
 from macula.config.types import (
     NAME_FORM,
     AddressList,
@@ -33,15 +31,10 @@ from macula.config.types import (
     data_dir_of,
     lower,
 )
-from macula.errors import ConfigError
 
 
-class Settings(BaseSettings):
-    """All settings of a node. `Settings(port=0)` takes what it is not given from the environment, then the file that
-    `config` or MACULA_CONFIG names, then the defaults. Raises ConfigError naming the setting, where its value came
-    from and what it takes. The descriptions below are what `macula settings` prints."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+class Settings(LayeredSettings):
+    """All settings of a node. The descriptions are what `macula settings` prints."""
 
     mode: Annotated[
         Literal["bootstrap", "gateway", "relay", "edge"],
@@ -230,6 +223,26 @@ class Settings(BaseSettings):
             "seconds' worth at once.",
         ),
     ] = 50
+    control_rate: Annotated[
+        int,
+        About(unit="per s"),
+        Field(
+            ge=10,
+            le=1_000_000,
+            description="Messages that one peer may send on the control lane (pings, queries of the DHT), a large one "
+            "counted once for each 4096 bytes; more is read later, and stops the peer.",
+        ),
+    ] = 1000
+    message_rate: Annotated[
+        int,
+        About(unit="per s"),
+        Field(ge=10, le=10_000_000, description="The same on each other lane: calls, events, bulk."),
+    ] = 20_000
+    byte_rate: Annotated[
+        int,
+        About(unit="bytes/s"),
+        Field(ge=0, le=10**12, description="What one peer may send on each of these; more is read later. 0 is any."),
+    ] = 0
     reconnect: Annotated[
         bool,
         Field(
@@ -350,39 +363,10 @@ class Settings(BaseSettings):
     ] = None
 
     def __init__(self, **arguments: Any) -> None:
-        try:
-            super().__init__(**arguments)
-        except ValidationError as error:
-            raise self._config_error(error.errors()[0], arguments) from None
+        """See LayeredSettings; here again, since pydantic would give the class an `__init__` of its own for mypy."""
+        super().__init__(**arguments)
 
     @property
     def entries(self) -> tuple[BootstrapPeer, ...]:
         """All nodes through which to enter the mesh."""
         return self.bootstrap + self.relays
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, our environment variables, our file: strongest first."""
-        return (
-            init_settings,
-            EnvironmentSource(settings_cls),
-            FileSource(settings_cls, config_path(init_settings())),
-        )
-
-    @classmethod
-    def _config_error(cls, fault: ErrorDetails, arguments: dict[str, Any]) -> ConfigError:
-        name = str(fault["loc"][0])
-        origin = origins(cls.model_fields, arguments).get(name, "its default")
-        field = cls.model_fields.get(name)
-        if field is None:
-            return ConfigError(name, f"no such setting ({origin}){did_you_mean(name, list(cls.model_fields))}")
-        said = fault.get("ctx", {}).get("error")
-        reason = f" ({said})" if isinstance(said, ValueError) else ""
-        return ConfigError(name, f"must be {accepts(field)}; {origin} is {str(fault['input'])[:200]!r}{reason}")

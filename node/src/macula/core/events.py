@@ -110,6 +110,13 @@ class SendReady(Struct, frozen=True):
     lane: Lane
 
 
+class LaneSlowed(Struct, frozen=True):
+    """A peer sends more on a lane than that lane's rate: from now on it is read at that rate."""
+
+    peer: NodeId
+    lane: Lane
+
+
 class PeerSuspect(Struct, frozen=True):
     """Three probe time-outs passed without an acknowledgement (suspect), or one came again (not suspect)."""
 
@@ -150,6 +157,7 @@ Event = (
     | SocketFailed
     | SendBlocked
     | SendReady
+    | LaneSlowed
     | PeerSuspect
     | PathMoved
     | Consumed

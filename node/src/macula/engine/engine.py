@@ -17,6 +17,7 @@ from macula.core.events import (
     DatagramReceived,
     DialFailed,
     Event,
+    LaneSlowed,
     MessageReceived,
     PathMoved,
     PeerConnected,
@@ -30,6 +31,7 @@ from macula.core.events import (
     Tick,
 )
 from macula.core.lanes import Lane
+from macula.core.limits import LANES, met
 from macula.core.mode import PathPolicy
 from macula.core.results import Load, NodeStatus
 from macula.core.service import Service, ServiceEvent
@@ -138,6 +140,8 @@ class Engine:
                 self._work.extend(self._peers.lane(event))
                 if event.lane is Lane.BULK:
                     self._tell(to.RPC, event)
+            case LaneSlowed(peer, lane):
+                self._effects.append(met(LANES[lane], peer))
             case Tick():
                 self._tick()
             case PeerConnected():

@@ -20,8 +20,9 @@ MAX_LIMITS = 4096
 
 QUIET = ("call.", "publish.stop", "subscribe.stop", "dht.", "punch.started")
 """Traces of everyday work, logged at level debug."""
-COMINGS_AND_GOINGS = ("connection.", "path.", "punch.")
-"""Limits that begin so are of peers that come and go, and of how they are reached: level info. All others are of what
+COMINGS_AND_GOINGS = ("connection.", "path.", "punch.", "limit ")
+"""Limits that begin so are of peers that come and go, how they are reached, and what honest ones ask too much of: level
+info. All others are of what
 somebody did wrong: level warning, one line in each interval."""
 COMINGS_LINES = 3
 """Lines of one such limit in each interval: a peer that restarts is logged in full, one that does so in a loop not."""

@@ -88,6 +88,9 @@ EVENTS: Mapping[str, EventKind] = MappingProxyType(
         "relay.refused": EventKind("this node does not relay for a peer that asked", (), _CLOSED),
         "relay.ended": EventKind("this node relays for a peer no longer", ("sessions",), ("peer",)),
         "dht.record.over_quota": EventKind("a peer brought a record for which there is no room", (), ("peer",)),
+        "limit.met": EventKind(
+            "what a peer sent was refused, dropped or made to wait by one of the limits", (), ("limit", "peer")
+        ),
         "nat.detected": EventKind(
             "what this node is behind is known, or has changed",
             (),

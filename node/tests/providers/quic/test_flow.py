@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from macula.core.effects import PauseReading
-from macula.core.events import MessageReceived, SendBlocked, SendReady
+from macula.core.effects import ClosePeer, PauseReading
+from macula.core.events import LaneSlowed, MessageReceived, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.providers.quic import endpoint
 from macula.providers.quic.settings import QuicSettings
@@ -120,3 +120,26 @@ def test_one_message_to_many_peers_is_encoded_once(monkeypatch: pytest.MonkeyPat
     net.run(1.0)
     assert encoded == [message]
     assert all(other.received() == [message] for other in others)
+
+
+def test_what_was_sent_before_a_goodbye_is_read_though_it_was_too_much_for_a_turn() -> None:
+    net = Network()
+    a, b = net.pair()
+    for number in range(1, 501):
+        a.send(b, numbered(number), Lane.PUBSUB)
+    a.do(ClosePeer(b.id, "going_away", "enough"))
+    net.run(5.0)
+    assert b.numbers(Lane.PUBSUB) == list(range(1, 501))
+    assert [event.code for event in b.lost] == ["going_away"]
+
+
+def test_a_peer_over_its_rate_is_told_of_once_slowed_and_loses_nothing() -> None:
+    net = Network(settings=QuicSettings(control_rate=100))
+    a, b = net.pair()
+    for number in range(1, 1001):
+        a.send(b, numbered(number))
+    net.run(2.0)
+    assert 200 < len(b.numbers()) < 400
+    assert b.of(LaneSlowed) == [LaneSlowed(a.id, Lane.CONTROL)]
+    net.run(10.0)
+    assert b.numbers() == list(range(1, 1001)) and not b.lost

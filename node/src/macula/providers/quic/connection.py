@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from enum import Enum, auto
 
 from aioquic.quic import events as quic_events
 
@@ -15,13 +14,26 @@ from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
-from macula.providers.quic.lanes import InboundLanes
+from macula.providers.quic.lanes import InboundLanes, Reading
 from macula.providers.quic.mtu import PathMtu, room
-from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Moved, Note, Opened, Overdue, Proved
+from macula.providers.quic.notes import (
+    Credit,
+    Doubt,
+    Ended,
+    Got,
+    LaneEnded,
+    Moved,
+    Note,
+    Opened,
+    Overdue,
+    Proved,
+    Slowed,
+)
 from macula.providers.quic.outbound import OutboundLanes
 from macula.providers.quic.path import Path, Sent
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.silence import Silence
+from macula.providers.quic.state import State
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
 
@@ -31,20 +43,6 @@ _BLACK_HOLE = 3
 few packets in a hundred is often taken for a black hole."""
 _SETTLING_TIME = 0.1
 """Seconds from the handshake to the first probe of the path's MTU."""
-
-
-class State(Enum):
-    """What a connection is there for."""
-
-    HANDSHAKE = auto()
-    """Not proven yet; or inbound, and the client has not shown that it accepts us by opening a lane."""
-    ACTIVE = auto()
-    """The connection of its peer."""
-    LAME = auto()
-    """The loser of two: still receives what was sent on it."""
-    LEAVING = auto()
-    """Closing: waits for what was sent to be acknowledged."""
-    OVER = auto()
 
 
 class Connection:
@@ -70,7 +68,7 @@ class Connection:
         self.instance = 0
         self.farewell: tuple[tuple[bytes, Route], ...] = ()
         self.cids: dict[bytes, None] = {quic.host_cid: None}
-        self.inbound = InboundLanes(settings.lane_window)
+        self.inbound = InboundLanes(settings)
         self.needed = False
         """Whether others still go through the peer: then leaving waits for them, up to its timeout."""
         self._mtu = PathMtu(settings.max_datagram_size, rng)
@@ -165,6 +163,7 @@ class Connection:
             self._keep_alive_at,
             self.path.next_start,
             self._mtu.next_at if self._settled else None,
+            self._resume_at(),
             self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
         )
         return min((at for at in deadlines if at is not None), default=None)
@@ -173,6 +172,7 @@ class Connection:
         """The datagrams to send now. If they close the connection they are kept as its `farewell`."""
         if self.over:
             return []
+        self._read_on(now)
         done = not self.needed and not self._outbound.unacknowledged
         if self.state is State.LEAVING and self._closing is not None and done:
             self.close(self._closing)
@@ -190,6 +190,8 @@ class Connection:
         self._check_credit(now)
         if self._quic.end is not None and not self.over:
             self.farewell = tuple(out)
+            # What came before the end is not lost, but for what is over the rate.
+            self._read_on(now, last=True)
             self._over(self._closing or self._end_of(self._quic.end))
         return out
 
@@ -220,14 +222,8 @@ class Connection:
             self._notes.append(Credit(lane, True))
 
     def release(self, lane: Lane) -> None:
-        """The peer has ended this lane on the other connection: deliver what waited for that."""
-        try:
-            decoded = self.inbound.release(lane)
-        except ProtocolError as error:
-            self.close(Closing(error.code, error.reason))
-            return
-        self._notes += [Got(lane, item) for item in decoded]
-        self._grant()
+        """The peer has ended this lane on the other connection: the next flush delivers what waited for that."""
+        self.inbound.release(lane)
 
     def pause(self, lane: Lane, paused: bool) -> None:
         """Stop or go on opening the peer's window on a lane."""
@@ -266,6 +262,14 @@ class Connection:
     def blocked_lanes(self) -> list[Lane]:
         """Lanes that are over their credit."""
         return self._outbound.blocked
+
+    def _resume_at(self) -> float | None:
+        at = self.inbound.resume_at
+        return at if at is not None and self._reads else None
+
+    @property
+    def _reads(self) -> bool:
+        return self.state not in (State.LEAVING, State.OVER) and self.peer is not None and self._closing is None
 
     @property
     def _settled(self) -> bool:
@@ -325,17 +329,33 @@ class Connection:
         self._notes.append(Proved())
 
     def _stream(self, stream_id: int, data: bytes, end: bool, now: float) -> None:
-        if self.state in (State.LEAVING, State.OVER) or self.peer is None or self._closing is not None:
+        if not self._reads:
             return
         fresh = not self.inbound.knows(stream_id)
-        lane, decoded = self.inbound.feed(stream_id, data, end)
+        reading = self.inbound.feed(stream_id, data, end, now)
         if fresh:
-            self._notes.append(Opened(lane))
+            self._notes.append(Opened(reading[0]))
             if self.inbound.continues and self._hold_at is None:
                 self._hold_at = now + self._settings.lame_duck_time
+        self._tell(reading)
+
+    def _read_on(self, now: float, *, last: bool = False) -> None:
+        if self._resume_at() is None:
+            return
+        try:
+            for reading in self.inbound.read_on(now, last=last):
+                self._tell(reading)
+        except ProtocolError as error:
+            self.close(Closing(error.code, error.reason))
+        self._grant()
+
+    def _tell(self, reading: Reading) -> None:
+        lane, decoded, ended, slowed = reading
         self._notes += [Got(lane, item) for item in decoded]
-        if end:
+        if ended:
             self._notes.append(LaneEnded(lane))
+        if slowed:
+            self._notes.append(Slowed(lane))
 
     def _grant(self) -> None:
         grants = self.inbound.grants()

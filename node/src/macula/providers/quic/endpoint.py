@@ -31,16 +31,29 @@ from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.authority import Authority, Credentials
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
-from macula.providers.quic.connection import Connection, State
+from macula.providers.quic.connection import Connection
 from macula.providers.quic.connections import Connections, who
 from macula.providers.quic.demux import Grave, destination_id, is_ours, is_quic, is_relayed, parse_header
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis
 from macula.providers.quic.dials import Dials
-from macula.providers.quic.notes import Credit, Doubt, Ended, Got, LaneEnded, Moved, Note, Opened, Overdue, Proved
+from macula.providers.quic.notes import (
+    Credit,
+    Doubt,
+    Ended,
+    Got,
+    LaneEnded,
+    Moved,
+    Note,
+    Opened,
+    Overdue,
+    Proved,
+    Slowed,
+)
 from macula.providers.quic.path import Path
 from macula.providers.quic.relay.port import RelayPort
 from macula.providers.quic.sessions import Sessions, Verdict
 from macula.providers.quic.settings import QuicSettings
+from macula.providers.quic.state import State
 from macula.providers.quic.tuned import TunedConnection, make_configuration
 from macula.runtime.transport import HandshakeCounts, PathStatus, RelayCounts
 from macula.wire import Message, codes, encode
@@ -302,7 +315,7 @@ class Endpoint:
                 if self._sessions.is_active(connection, peer):
                     self._relays.moved(peer, route)
                     self._events.append(PathMoved(peer, route))
-            case Got() | Credit() | Doubt():
+            case Got() | Credit() | Doubt() | Slowed():
                 self._sessions.note(connection, peer, note)
             case Ended(closing):
                 self._sessions.ended(connection, peer, closing)

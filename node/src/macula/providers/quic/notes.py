@@ -33,6 +33,12 @@ class LaneEnded(Struct, frozen=True):
     lane: Lane
 
 
+class Slowed(Struct, frozen=True):
+    """What the peer sends on a lane has to wait from now on, since it is over the lane's rate."""
+
+    lane: Lane
+
+
 class Credit(Struct, frozen=True):
     """A lane is blocked, or takes messages again."""
 
@@ -62,4 +68,4 @@ class Ended(Struct, frozen=True):
     closing: Closing
 
 
-Note = Proved | Opened | Got | LaneEnded | Credit | Doubt | Moved | Overdue | Ended
+Note = Proved | Opened | Got | LaneEnded | Slowed | Credit | Doubt | Moved | Overdue | Ended

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from macula.core.events import Event, MessageReceived, PeerLost, PeerSuspect, SendBlocked, SendReady
+from macula.core.events import Event, LaneSlowed, MessageReceived, PeerLost, PeerSuspect, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.identity import NodeId
 from macula.providers.quic.closing import Closing
-from macula.providers.quic.connection import Connection, State
-from macula.providers.quic.notes import Credit, Doubt, Got
+from macula.providers.quic.connection import Connection
+from macula.providers.quic.notes import Credit, Doubt, Got, Slowed
+from macula.providers.quic.state import State
 from macula.wire import codes, encode
 from macula.wire.messages import Disconnect
 
@@ -150,7 +151,7 @@ class Sessions:
         if session is not None and session.active is connection and session.lame is None:
             session.lame_is_over()
 
-    def note(self, connection: Connection, peer: NodeId, note: Got | Credit | Doubt) -> None:
+    def note(self, connection: Connection, peer: NodeId, note: Got | Credit | Doubt | Slowed) -> None:
         """Something that the engine learns, if it comes from a connection that counts."""
         session = self._sessions.get(peer)
         if session is None or (connection is not session.active and connection is not session.lame):
@@ -160,6 +161,8 @@ class Sessions:
                 self._report(MessageReceived(peer, lane, decoded.message, decoded.size))
             case Credit(lane, blocked) if connection is session.active:
                 self._report(SendBlocked(peer, lane) if blocked else SendReady(peer, lane))
+            case Slowed(lane):
+                self._report(LaneSlowed(peer, lane))
             case Doubt(suspect) if connection is session.active:
                 self._report(PeerSuspect(peer, suspect))
 

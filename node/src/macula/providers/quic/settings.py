@@ -28,6 +28,12 @@ class QuicSettings:
     """A lane with more than this unacknowledged answers SendBlocked."""
     low_water: int = 1 << 19
     """A blocked lane with no more than this unacknowledged answers SendReady."""
+    control_rate: float = 1000.0
+    """Messages per second that one peer may send on the control lane; a larger one counts once for each 4096 bytes."""
+    message_rate: float = 20_000.0
+    """Messages per second that one peer may send on each other lane."""
+    byte_rate: float = 0.0
+    """Bytes per second that one peer may send on each of these; 0 is any number."""
     idle_timeout: float = 60.0
     """A connection on which nothing arrives for this long is lost."""
     keep_alive: float = 20.0
@@ -70,6 +76,8 @@ class QuicSettings:
             raise ConfigError("low_water", "must be at least 0 and below high_water")
         if not 0 < self.keep_alive < self.idle_timeout:
             raise ConfigError("keep_alive", "must be above 0 and below idle_timeout")
+        if self.byte_rate < 0:
+            raise ConfigError("byte_rate", "must be at least 0")
         if not 0 < self.retry_threshold <= self.max_half_open:
             raise ConfigError("retry_threshold", "must be above 0 and not above max_half_open")
         for name in _POSITIVE:
@@ -79,6 +87,8 @@ class QuicSettings:
 
 _POSITIVE = (
     "lane_window",
+    "control_rate",
+    "message_rate",
     "handshake_timeout",
     "close_timeout",
     "lame_duck_time",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from macula.core.limits import Limit
 from macula.core.mode import Mode
 from macula.core.route import PathKind
 from macula.errors import CallError
@@ -117,6 +118,11 @@ FAILOVERS = _counter("macula_relay_failovers_total", "Connections that went on t
 GRANTED = _counter("macula_relay_grants_total", "Sessions that this node granted as a relay.")
 RELAY_REFUSED = _counter("macula_relay_refusals_total", "Sessions that it refused.", _CLOSED)
 OVER_QUOTA = _counter("macula_dht_over_quota_total", "Records of others for which there was no room.")
+LIMITS = _counter(
+    "macula_limits_met_total",
+    "Times that what a peer sent was refused, dropped or made to wait by a limit (docs/limits.md has them all).",
+    Label("limit", tuple(one.value for one in Limit)),
+)
 NAT = _gauge(
     "macula_nat_info",
     "What this node is behind, in the words of RFC 4787, as far as that is known; 1.",

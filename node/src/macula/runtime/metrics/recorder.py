@@ -31,6 +31,7 @@ class Recorder:
         self._failovers = Tally(of.FAILOVERS)
         self._granted, self._relay_refused = Tally(of.GRANTED), Tally(of.RELAY_REFUSED)
         self._over_quota = Tally(of.OVER_QUOTA)
+        self._limits = Tally(of.LIMITS)
         self._nat: dict[tuple[str, ...], float] = {}
         self._rules: dict[str, Callable[[Mapping[str, float], Mapping[str, Any]], None]] = {
             "call.stop": self._call,
@@ -47,6 +48,7 @@ class Recorder:
             "relay.granted": lambda numbers, about: self._granted.add(),
             "relay.refused": lambda numbers, about: self._relay_refused.add(_closing(about)),
             "dht.record.over_quota": lambda numbers, about: self._over_quota.add(),
+            "limit.met": lambda numbers, about: self._limits.add(about["limit"]),
             "nat.detected": self._detect,
         }
 

@@ -1,0 +1,32 @@
+"""The limits that are told when something meets them, for the log and for metrics; docs/limits.md has all of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from macula.core.effects import Trace
+from macula.core.lanes import Lane
+from macula.identity import NodeId
+
+
+class Limit(StrEnum):
+    """What was met. The values are those of a label of a metric."""
+
+    CONTROL_LANE = "control_lane"
+    """More messages or bytes per second than a lane is read at."""
+    RPC_LANE = "rpc_lane"
+    PUBSUB_LANE = "pubsub_lane"
+    BULK_LANE = "bulk_lane"
+
+
+LANES = {
+    Lane.CONTROL: Limit.CONTROL_LANE,
+    Lane.RPC: Limit.RPC_LANE,
+    Lane.PUBSUB: Limit.PUBSUB_LANE,
+    Lane.BULK: Limit.BULK_LANE,
+}
+
+
+def met(limit: Limit, peer: NodeId) -> Trace:
+    """Something that a peer sent was refused, dropped or made to wait. Honest ones meet limits, too."""
+    return Trace("limit.met", {"limit": limit.value, "peer": peer}, f"limit {limit} {peer}")
