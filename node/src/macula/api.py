@@ -27,6 +27,7 @@ from macula.providers.quic.diagnosis import Diagnosis, KeyLog, QlogFolder
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.transport import QuicTransport
 from macula.providers.quic.tunnel.settings import TunnelSettings
+from macula.pubsub.settings import PubSubSettings
 from macula.relay.settings import RelaySettings, RouteSettings
 from macula.rpc.settings import RpcSettings
 from macula.runtime.addresses import find_addresses, resolve_advertised
@@ -156,13 +157,16 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
             ttl=settings.record_ttl,
             total_quota=settings.dht_max_records,
             storer_quota=settings.dht_max_records_per_peer,
+            record_rate=settings.dht_record_rate,
             publisher_quota=max(1, settings.dht_max_records_per_peer // 4),
         ),
         rpc=RpcSettings(
+            call_rate=settings.call_rate,
             max_handlers=settings.max_concurrent_calls,
             # One caller, however many calls it makes, leaves room for others.
             max_handlers_per_peer=max(1, settings.max_concurrent_calls // 2),
         ),
+        pubsub=PubSubSettings(event_rate=settings.event_rate),
         route=RouteSettings(max_hops=settings.max_hops),
         path_policy=PathPolicy(settings.path_policy),
         relay=RelaySettings(settings.relay_clients, rate=settings.relay_rate) if settings.relay_clients else None,
@@ -183,6 +187,7 @@ def _quic_settings(settings: Settings) -> QuicSettings:
         control_rate=settings.control_rate,
         message_rate=settings.message_rate,
         byte_rate=settings.byte_rate,
+        bulk_rate=settings.bulk_rate,
         initial_rate=settings.handshake_rate,
         initial_burst=round(2.56 * settings.handshake_rate),
     )

@@ -17,6 +17,20 @@ class Limit(StrEnum):
     RPC_LANE = "rpc_lane"
     PUBSUB_LANE = "pubsub_lane"
     BULK_LANE = "bulk_lane"
+    CALL_RATE = "call_rate"
+    """Calls of one caller per second."""
+    CALLS = "calls"
+    """Calls that run, of all or of one caller, and those that are sent arguments."""
+    ARGUMENTS = "arguments"
+    """Bytes of arguments of running calls, of all or of one caller."""
+    EVENT_RATE = "event_rate"
+    """Events of one publisher per second."""
+    EVENTS = "events"
+    """Events that are held back or not acknowledged, and the room in a subscription."""
+    RECORD_RATE = "record_rate"
+    """Records that one peer brings per second."""
+    RECORDS = "records"
+    """Records that are kept, of all, of one peer or of one publisher."""
 
 
 LANES = {

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from macula.core.effects import Trace
 from macula.core.lanes import Lane
+from macula.core.limits import Limit, met
+from macula.core.peer_limiter import PeerLimiter
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record
 from macula.core.requests import SendTo
@@ -47,6 +49,7 @@ class Server:
         self._publisher = publisher
         self._verifier = verifier
         self._renewed = renewed
+        self._rates = PeerLimiter(settings.record_rate, max(settings.record_rate, settings.storer_quota))
         self.own_info: PeerInfo | None = None
         """This node's own peer record; it serves while that says reachable."""
 
@@ -75,10 +78,14 @@ class Server:
     def _keep(self, turn: Turn, peer: NodeId, realm: str, encoded: bytes) -> str:
         if not self._serving:
             return codes.NOT_SERVING
+        if not self._rates.take(peer, 1, turn.now):
+            turn.emit(met(Limit.RECORD_RATE, peer))
+            return codes.QUOTA
         code = self._storage.offer(encoded, peer, realm, turn.wall)
         if code not in _NO_FAULT:
             turn.refuse("dht.record.refused", peer, code)
         if code == codes.QUOTA:
+            turn.emit(met(Limit.RECORDS, peer))
             turn.emit(Trace("dht.record.over_quota", {"peer": peer}, limit=f"dht.record.over_quota {peer}"))
         if code == codes.STORED:
             record = self._verifier.record(encoded)

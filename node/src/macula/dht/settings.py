@@ -71,6 +71,10 @@ class DhtSettings:
     total_quota: int = 32768
     """Records kept in all, of at most 1 KiB each."""
 
+    record_rate: float = 1000.0
+    """Records per second that one peer may bring in the long run, beside as many as are kept of it at once; more are
+    refused unread. A signature takes a tenth of a millisecond to check."""
+
     page_size: int = 32
     """Records in one answer. At most 64."""
 

@@ -70,6 +70,10 @@ class PubSubSettings:
     held_bytes: int = 16 << 20
     """Bytes of payload held back over all publishers and topics."""
 
+    event_rate: float = 0.0
+    """Events per second of one publisher, two seconds' worth at once; over it QoS 1 is refused and QoS 0 dropped. 0 is
+    any number."""
+
     max_streams: int = 4096
     """Publishers times topics whose sequence a subscriber remembers. The least recently used makes room; repeats of its
     events are then not recognised any more."""
@@ -86,7 +90,9 @@ class PubSubSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
+            if not getattr(self, field.name) > 0 and field.name != "event_rate":
                 raise ConfigError(field.name, f"must be above zero, is {getattr(self, field.name)}")
+        if self.event_rate < 0:
+            raise ConfigError("event_rate", f"must be at least 0, is {self.event_rate}")
         if self.directory_refresh > self.directory_max_age:
             raise ConfigError("directory_refresh", f"must be at most directory_max_age, {self.directory_max_age} s")

@@ -23,6 +23,8 @@ from typing import NamedTuple
 from macula.core.deliveries import EventDelivery
 from macula.core.effects import Deliver, Trace
 from macula.core.lanes import Lane
+from macula.core.limits import Limit, met
+from macula.core.peer_limiter import PeerLimiter
 from macula.core.requests import SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
@@ -90,6 +92,7 @@ class Subscriber:
         self._deliveries: dict[int, _Delivery] = {}
         self._gaps: Timers[_Key] = Timers()
         self._held_bytes = 0
+        self._rates = PeerLimiter(settings.event_rate, 2 * settings.event_rate)
 
     def next_deadline(self) -> float | None:
         """When to call `tick`."""
@@ -115,6 +118,9 @@ class Subscriber:
         if message.realm != self._realm or not self._subscriptions.matching(message.topic):
             self._answer(publisher, message, codes.NO_SUBSCRIPTION, routed)
             self._trace("subscribe.ignored", publisher, message)
+            return
+        if not self._rates.take(publisher, 1, now):
+            self._refuse(publisher, message, routed, Limit.EVENT_RATE)
             return
         stream = self._stream((publisher, message.topic), message, now)
         if stream is None:
@@ -188,14 +194,14 @@ class Subscriber:
         """An event that was not here before."""
         message, window = arrival.message, stream.window
         if message.qos == 1 and len(stream.unacked) >= self._settings.unacked_limit:
-            self._answer(stream.key[0], message, codes.BUSY, arrival.routed)
+            self._refuse(stream.key[0], message, arrival.routed, Limit.EVENTS)
             return
         if message.sequence != window.next:
             size = len(message.payload)
             full = len(window.held) >= self._settings.reorder_limit
             if full or self._held_bytes + size > self._settings.held_bytes:
                 if message.qos == 1:
-                    self._answer(stream.key[0], message, codes.BUSY, arrival.routed)
+                    self._refuse(stream.key[0], message, arrival.routed, Limit.EVENTS)
                     return
                 self._held_bytes += size
                 window.put(message.sequence, arrival)
@@ -287,6 +293,10 @@ class Subscriber:
             ack = PublishAck(message.realm, message.topic, message.epoch, message.sequence, status)
             self._emit(SendTo(publisher, Lane.PUBSUB, ack, routed=routed))
 
+    def _refuse(self, publisher: NodeId, message: Publish, routed: bool, limit: Limit) -> None:
+        self._answer(publisher, message, codes.BUSY, routed)
+        self._emit(met(limit, publisher))
+
     def _flush(self, stream: _Stream) -> None:
         """Let everything held through; the gaps are lost."""
         if stream.window.held:
@@ -316,6 +326,7 @@ class Subscriber:
             "publisher": str(stream.key[0]),
             "capacity": subscription.capacity,
         }
+        self._emit(met(Limit.EVENTS, stream.key[0]))
         self._emit(Trace("subscribe.dropped", fields, limit=f"subscribe.dropped {subscription.number}"))
 
     def _trace(self, name: str, publisher: NodeId, message: Publish) -> None:

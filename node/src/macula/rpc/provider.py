@@ -10,6 +10,8 @@ from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
 from macula.core.lanes import Lane
+from macula.core.limits import Limit, met
+from macula.core.peer_limiter import PeerLimiter
 from macula.core.requests import Hold, Received, RefusePeer, Release, SendFailed, SendTo
 from macula.core.service import Action
 from macula.core.timers import Timers
@@ -62,6 +64,7 @@ class CallProvider:
         self._streams = streams
         self._reply_token = next(tokens)
         self._history = History(settings)
+        self._rates = PeerLimiter(settings.call_rate, 2 * settings.call_rate)
         self._timers: Timers[int] = Timers()
         self._handlers: dict[int, _Handler] = {}
         self._loads: dict[NodeId, _Load] = {}
@@ -104,8 +107,9 @@ class CallProvider:
         if self.draining:
             # Not busy, after which the caller would ask here again.
             return [self._send(caller, _error(call, NotFound.code, "the node is shutting down"), routed)]
-        if refusal := self._refusal(caller, load, call):
-            return [self._send(caller, _error(call, Busy.code, refusal), routed)]
+        if refusal := self._refusal(caller, load, call, now):
+            limit, reason = refusal
+            return [self._send(caller, _error(call, Busy.code, reason), routed), met(limit, caller)]
         if not call.timeout_ms:
             return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
         return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), now)
@@ -177,20 +181,22 @@ class CallProvider:
             actions += [CancelDelivery(handler.delivery), *self._close(handler, reply, now)]
         return actions
 
-    def _refusal(self, caller: NodeId, load: _Load, call: Call | StreamCall) -> str:
+    def _refusal(self, caller: NodeId, load: _Load, call: Call | StreamCall, now: float) -> tuple[Limit, str] | None:
         limits, size = self._settings, len(call.args)
         if len(self._handlers) >= limits.max_handlers:
-            return f"{limits.max_handlers} calls are running"
+            return Limit.CALLS, f"{limits.max_handlers} calls are running"
         if load.handlers >= limits.max_handlers_per_peer:
-            return f"{limits.max_handlers_per_peer} calls of this caller are running"
+            return Limit.CALLS, f"{limits.max_handlers_per_peer} calls of this caller are running"
         if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
-            return "the arguments of running calls take too many bytes"
+            return Limit.ARGUMENTS, "the arguments of running calls take too many bytes"
         if isinstance(call, StreamCall) and call.sends:
             if self._streams.uploads() >= limits.max_uploads:
-                return f"{limits.max_uploads} calls are sending arguments"
+                return Limit.CALLS, f"{limits.max_uploads} calls are sending arguments"
             if self._streams.uploads(caller) >= limits.max_uploads_per_peer:
-                return f"{limits.max_uploads_per_peer} calls of this caller are sending arguments"
-        return ""
+                return Limit.CALLS, f"{limits.max_uploads_per_peer} calls of this caller are sending arguments"
+        if not self._rates.take(caller, 1, now):
+            return Limit.CALL_RATE, f"more than {limits.call_rate:g} calls of this caller per second"
+        return None
 
     def _deliver(self, handler: _Handler, now: float) -> list[Action]:
         call = handler.call

@@ -27,6 +27,9 @@ class RpcSettings:
     """Handlers that run at once; calls beyond are answered busy."""
     max_handlers_per_peer: int = 1024
     """Handlers that run at once for one caller."""
+    call_rate: float = 0.0
+    """Calls per second of one caller, two seconds' worth at once; calls beyond are answered busy. 0 is any number: what
+    an honest caller may ask for is for the application to say."""
     max_args_bytes: int = 64 * MIB
     """Bytes of arguments held for all running handlers; calls beyond are answered busy."""
     max_args_bytes_per_peer: int = 8 * MIB
@@ -78,8 +81,10 @@ class RpcSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
+            if not getattr(self, field.name) > 0 and field.name != "call_rate":
                 raise ConfigError(field.name, f"must be above 0, is {getattr(self, field.name)}")
+        if self.call_rate < 0:
+            raise ConfigError("call_rate", f"must be at least 0, is {self.call_rate}")
         if self.stream_window < 2 * MAX_FRAME:
             raise ConfigError("stream_window", f"must be at least {2 * MAX_FRAME}, is {self.stream_window}")
         if self.max_timeout > 1_000_000:

@@ -6,6 +6,7 @@ import pytest
 
 from macula.core.lanes import Lane
 from macula.providers.quic.bulk import LEAST, BulkWindow
+from macula.providers.quic.settings import QuicSettings
 
 from .network import Network, numbered
 
@@ -91,3 +92,24 @@ def test_a_peer_with_fewer_lanes_is_not_sent_more_of_them(monkeypatch: pytest.Mo
     a.send(b, numbered(2), Lane.RPC)
     net.run(1.0)
     assert b.numbers() == [2] and not a.lost and not b.lost
+
+
+def test_a_rate_of_the_uplink_is_shared_fairly_and_small_lanes_are_free_of_it() -> None:
+    net = Network(settings=QuicSettings(bulk_rate=500_000))
+    a = net.host(1)
+    others = [net.host(seed) for seed in (2, 3)]
+    for other in others:
+        a.dial(other)
+        net.run(1.0)
+    for number in range(1, 401):
+        for other in others:
+            a.send(other, numbered(number, 10_000), Lane.BULK)
+    for number in range(1, 401):
+        a.send(others[0], numbered(number, 1000), Lane.RPC)
+    net.run(4.0)
+    assert others[0].numbers(Lane.RPC) == list(range(1, 401))
+    came = [10_000 * len(other.numbers(Lane.BULK)) for other in others]
+    assert sum(came) == pytest.approx(4 * 500_000, rel=0.1)
+    assert came[0] == pytest.approx(came[1], rel=0.1)
+    net.run(20.0)
+    assert all(other.numbers(Lane.BULK) == list(range(1, 401)) for other in others)

@@ -7,6 +7,7 @@ round trips take hardly longer than the shortest known, and shrinks when they ta
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 
 LEAST = 64 << 10
@@ -49,10 +50,11 @@ class BulkWindow:
         self._frames.append(memoryview(frame))
         self.waiting += len(frame)
 
-    def take(self, unacknowledged: int, rtt: float, now: float) -> bytes:
-        """What to send now, with so much on its way, not acknowledged, and this newest round-trip time."""
+    def take(self, unacknowledged: int, rtt: float, now: float, most: int = sys.maxsize) -> bytes:
+        """What to send now, at `most` so much, with so much on its way, not acknowledged, and this newest round-trip
+        time."""
         self._adapt(self._unacknowledged - unacknowledged, rtt, now)
-        room = max(0, self.window - unacknowledged)
+        room = min(most, max(0, self.window - unacknowledged))
         taken = self._cut(room)
         self._unacknowledged = unacknowledged + len(taken)
         return taken

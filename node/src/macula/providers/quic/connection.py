@@ -52,6 +52,7 @@ class Connection:
         self,
         number: int,
         quic: TunedConnection,
+        outbound: OutboundLanes,
         path: Path,
         settings: QuicSettings,
         handshake_at: float,
@@ -75,7 +76,7 @@ class Connection:
         self._quic = quic
         self._authority = authority
         self._settings = settings
-        self._outbound = OutboundLanes(quic, settings)
+        self._outbound = outbound
         self._notes: list[Note] = []
         self._closing: Closing | None = None
         self._state_at: float | None = handshake_at
@@ -164,6 +165,7 @@ class Connection:
             self.path.next_start,
             self._mtu.next_at if self._settled else None,
             self._resume_at(),
+            self._outbound.bulk_at,
             self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
         )
         return min((at for at in deadlines if at is not None), default=None)

@@ -12,6 +12,7 @@ from macula.providers.quic.authority import Authority
 from macula.providers.quic.closing import Closing
 from macula.providers.quic.connection import Connection
 from macula.providers.quic.demux import ConnectionIds, Grave
+from macula.providers.quic.outbound import OutboundLanes, make_uplink
 from macula.providers.quic.path import Path
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection
@@ -30,6 +31,7 @@ class Connections:
         self._settings = settings
         self._rng = rng
         self._authority = authority
+        self._uplink = make_uplink(settings)
         self._ids = ConnectionIds(settings.linger_time)
         self._connections: dict[int, Connection] = {}
         self._half_open: dict[int, Route] = {}
@@ -64,7 +66,10 @@ class Connections:
     def add(self, quic: TunedConnection, path: Path, handshake_at: float, cids: Iterable[bytes] = ()) -> Connection:
         """A new connection, found by these ids beside its own."""
         self._count += 1
-        connection = Connection(self._count, quic, path, self._settings, handshake_at, self._rng, self._authority)
+        outbound = OutboundLanes(quic, self._settings, self._uplink)
+        connection = Connection(
+            self._count, quic, outbound, path, self._settings, handshake_at, self._rng, self._authority
+        )
         connection.cids.update(dict.fromkeys(cids))
         self._connections[self._count] = connection
         self._ids.update(connection)

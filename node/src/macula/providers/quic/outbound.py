@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from macula.core.lanes import Lane
+from macula.core.pace import Pace
 from macula.providers.quic.bulk import BulkWindow
 from macula.providers.quic.lanes import CONTINUES
 from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.tuned import TunedConnection
+
+SLICE = 4096
+"""Bytes of the bulk lane that one connection sends before others have their turn, where there is a rate for all."""
+_UPLINK_BURST = 0.01
+"""Seconds' worth of that rate that goes out at once: timers of a busy host are late by so much."""
+
+
+def make_uplink(settings: QuicSettings) -> Pace | None:
+    """What all connections of a node share: the rate of their bulk lanes together, if there is one."""
+    return Pace(0, settings.bulk_rate, _UPLINK_BURST) if settings.bulk_rate else None
 
 
 @dataclass(slots=True)
@@ -20,8 +31,12 @@ class _Outbound:
 class OutboundLanes:
     """A stream for each lane that the peer has; what is written to the bulk lane waits for a window of its own."""
 
-    def __init__(self, quic: TunedConnection, settings: QuicSettings) -> None:
+    def __init__(self, quic: TunedConnection, settings: QuicSettings, uplink: Pace | None = None) -> None:
+        """`uplink` is shared by all connections."""
         self._quic = quic
+        self._uplink = uplink
+        self._slot: float | None = None
+        self._allowed = 0
         self._settings = settings
         self._lanes: dict[Lane, _Outbound] = {}
         self._bulk = BulkWindow(settings.lane_window)
@@ -63,12 +78,33 @@ class OutboundLanes:
         outbound.blocked = True
         return True
 
+    @property
+    def bulk_at(self) -> float | None:
+        """When to call send_bulk again, if only the rate of the uplink holds it back."""
+        return self._slot if self._bulk.waiting else None
+
     def send_bulk(self, now: float) -> None:
-        """Send of the bulk lane what its window has room for."""
+        """Send of the bulk lane what its window has room for, and the uplink."""
         outbound = self._lanes.get(Lane.BULK)
-        if outbound is not None and self._bulk.waiting:
-            data = self._bulk.take(self._quic.buffered(outbound.stream_id), self._quic.newest_rtt, now)
+        if outbound is None:
+            return
+        while self._bulk.waiting:
+            allowed = self._bulk.waiting if self._uplink is None else self._allow(self._uplink, now)
+            data = self._bulk.take(self._quic.buffered(outbound.stream_id), self._quic.newest_rtt, now, allowed)
             self._quic.send_stream_data(outbound.stream_id, data)
+            if self._uplink is None or not data:
+                return
+            self._allowed -= len(data)
+
+    def _allow(self, uplink: Pace, now: float) -> int:
+        # A connection that has to wait takes its place in the line, or one that is always earlier would take them all.
+        if not self._allowed:
+            if self._slot is None:
+                self._slot = uplink.ready_at
+                uplink.spend(0, SLICE, now)
+            if self._slot <= now:
+                self._slot, self._allowed = None, SLICE
+        return self._allowed
 
     def moved(self) -> None:
         """The path is another one."""

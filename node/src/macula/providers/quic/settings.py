@@ -34,6 +34,8 @@ class QuicSettings:
     """Messages per second that one peer may send on each other lane."""
     byte_rate: float = 0.0
     """Bytes per second that one peer may send on each of these; 0 is any number."""
+    bulk_rate: float = 0.0
+    """Bytes per second that this node sends on bulk lanes, to all peers together; 0 is any number."""
     idle_timeout: float = 60.0
     """A connection on which nothing arrives for this long is lost."""
     keep_alive: float = 20.0
@@ -76,8 +78,9 @@ class QuicSettings:
             raise ConfigError("low_water", "must be at least 0 and below high_water")
         if not 0 < self.keep_alive < self.idle_timeout:
             raise ConfigError("keep_alive", "must be above 0 and below idle_timeout")
-        if self.byte_rate < 0:
-            raise ConfigError("byte_rate", "must be at least 0")
+        for name in ("byte_rate", "bulk_rate"):
+            if getattr(self, name) < 0:
+                raise ConfigError(name, "must be at least 0")
         if not 0 < self.retry_threshold <= self.max_half_open:
             raise ConfigError("retry_threshold", "must be above 0 and not above max_half_open")
         for name in _POSITIVE:
