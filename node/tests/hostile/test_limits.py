@@ -121,13 +121,13 @@ def test_what_a_node_is_told_of_them_reaches_its_parts() -> None:
     given = Settings(max_handshakes=80, handshake_rate=100, pool_max_per_network=7, dht_max_records=99, name="n")
     quic, engine = _quic_settings(given), _engine_settings(given, {})
     assert (quic.max_half_open, quic.retry_threshold, quic.initial_rate, quic.initial_burst) == (80, 10, 100.0, 256)
+    assert (engine.pool.max_per_network, engine.dht.total_quota) == (7, 99)
     rates = Settings(
         control_rate=20, message_rate=30, byte_rate=40, bulk_rate=50, call_rate=60, event_rate=70, name="n"
     )
     quic, engine = _quic_settings(rates), _engine_settings(rates, {})
     assert (quic.control_rate, quic.message_rate, quic.byte_rate, quic.bulk_rate) == (20, 30, 40, 50)
     assert (engine.rpc.call_rate, engine.pubsub.event_rate) == (60, 70)
-    assert (engine.pool.max_per_network, engine.dht.total_quota) == (7, 99)
     usual, built_in = _quic_settings(Settings(name="n")), QuicSettings()
     assert usual == built_in
     dht = _engine_settings(Settings(name="n", dht_max_records_per_peer=400), {}).dht
