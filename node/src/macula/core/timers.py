@@ -22,12 +22,18 @@ class Timers(Generic[K]):
         self._count += 1
         self._due[key] = (at, self._count)
         heapq.heappush(self._heap, (at, self._count, key))
-        self._compact()
+        # Replaced deadlines stay in the heap until they come up; a far one that is replaced often would pile up.
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
+            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
+            heapq.heapify(self._heap)
 
     def cancel(self, key: K) -> None:
         """Forget the key's deadline, if it has one."""
         self._due.pop(key, None)
-        self._compact()
+
+    def __len__(self) -> int:
+        """Keys that have a deadline."""
+        return len(self._due)
 
     def __contains__(self, key: K) -> bool:
         return key in self._due
@@ -44,14 +50,10 @@ class Timers(Generic[K]):
     def pop_due(self, now: float) -> list[K]:
         """Remove and return the keys whose deadline has come, earliest first; equal ones in the order they were set."""
         due: list[K] = []
-        while (at := self.next()) is not None and at <= now:
-            key = heapq.heappop(self._heap)[2]
-            del self._due[key]
-            due.append(key)
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, count, key = heapq.heappop(heap)
+            if self._due.get(key) == (at, count):
+                del self._due[key]
+                due.append(key)
         return due
-
-    def _compact(self) -> None:
-        # Replaced deadlines stay in the heap until they come up; a far one that is replaced often would pile up.
-        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
-            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
-            heapq.heapify(self._heap)

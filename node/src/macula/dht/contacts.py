@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import LearnPeer
 from macula.dht.routing import RoutingTable
@@ -45,7 +44,7 @@ class Contacts:
         self._own = own
         self._realms = realms
         self._verifier = verifier
-        self._known: LRUCache[NodeId, _Known] = LRUCache(settings.max_contacts)
+        self._known: LruCache[NodeId, _Known] = LruCache(settings.max_contacts)
 
     def read(self, turn: Turn, source: NodeId, encoded: Iterable[bytes]) -> list[PeerInfo]:
         """The contacts of an answer that a lookup may ask: verified, alive, reachable and in one of our realms.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.core.peer_record import PeerInfo, read_peer
 from macula.core.record import Kind, Record, open_record
 from macula.errors import ProtocolError
@@ -17,8 +16,8 @@ class Verifier:
     """
 
     def __init__(self, most: int) -> None:
-        self._records: LRUCache[bytes, Record] = LRUCache(most)
-        self._peers: LRUCache[bytes, PeerInfo] = LRUCache(most)
+        self._records: LruCache[bytes, Record] = LruCache(most)
+        self._peers: LruCache[bytes, PeerInfo] = LruCache(most)
 
     def record(self, encoded: bytes) -> Record:
         """The record of these bytes, its signature verified and its name its own. Raises ProtocolError."""

@@ -115,6 +115,8 @@ class Connector:
 
     def answer(self, received: Received) -> list[Action] | None:
         """Complete the request that this message answers; None if no command waits for it."""
+        if not self._by_answer:
+            return None
         message = received.message
         id_ = self._by_answer.get((received.peer, type(message), _number(message)))
         return None if id_ is None else self._finish(id_, result=message)
@@ -150,10 +152,13 @@ class Connector:
         """When to call tick next."""
         return self._timers.next()
 
+    @property
+    def sending(self) -> bool:
+        """Whether one-way messages have yet to be taken by the transport."""
+        return bool(self._sending)
+
     def flush(self, peers: PeerTable) -> list[Action]:
         """Complete the one-way messages that the transport has: their peer is up, their lane has no queue."""
-        if not self._sending:
-            return []
         sent = [id_ for id_, (peer, lane) in self._sending.items() if peers.is_clear(peer, lane)]
         return [action for id_ in sent for action in self._finish(id_)]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
 from macula.core.address import Address
 from macula.core.effects import Dial, Trace
 from macula.core.events import DialFailed
+from macula.core.lru import LruCache
 from macula.core.mode import PathPolicy
 from macula.core.peer_record import PeerInfo, RelayPlace
 from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, Route, SendFailed, SendTo
@@ -45,12 +44,12 @@ class Dialer:
         self._settings = settings
         self._policy = policy
         self._tokens = tokens
-        self._book: LRUCache[NodeId, PeerInfo] = LRUCache(settings.address_book)
-        self._preferred: LRUCache[NodeId, RelayPlace] = LRUCache(settings.address_book)
-        self._hints: LRUCache[NodeId, Address] = LRUCache(settings.address_book)
+        self._book: LruCache[NodeId, PeerInfo] = LruCache(settings.address_book)
+        self._preferred: LruCache[NodeId, RelayPlace] = LruCache(settings.address_book)
+        self._hints: LruCache[NodeId, Address] = LruCache(settings.address_book)
         self._attempts: dict[NodeId, _Attempt] = {}
         self._under_way: dict[int, _Attempt] = {}
-        self._backoff: LRUCache[NodeId, float] = LRUCache(settings.address_book)
+        self._backoff: LruCache[NodeId, float] = LruCache(settings.address_book)
         self.closed = False
         """Whether no new attempt is made: the node is shutting down."""
 

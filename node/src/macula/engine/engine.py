@@ -130,8 +130,8 @@ class Engine:
         match event:
             case MessageReceived():
                 self._work.extend(self._peers.received(event, now, wall))
-            case CommandGiven(id_, command):
-                self._command(id_, command)
+            case CommandGiven():
+                self._command(event)
             case Consumed():
                 self._tell(event.delivery % to.ASKERS, event)
             case DatagramReceived() | SocketOpened() | SocketFailed():
@@ -180,12 +180,14 @@ class Engine:
 
     def _finish(self) -> list[Effect]:
         self._drain()
-        self._work.extend(self._connector.flush(self._peers))
-        if self._readiness.next_deadline() is not None and self.ready:
+        if self._connector.sending:
+            self._work.extend(self._connector.flush(self._peers))
+        if self._readiness.waiting and self.ready:
             self._effects.extend(self._readiness.ready())
         if self._shutdown.requested and (self._idle or self._shutdown.overdue(self._now)):
             self._work.extend(self._shutdown.finish(self._peers.connected_nodes()))
-        self._drain()
+        if self._work:
+            self._drain()
         effects, self._effects = self._effects, []
         return effects
 
@@ -313,10 +315,14 @@ class Engine:
             if due is not None and due <= now:
                 self._tell(index, Tick())
 
-    def _command(self, id_: int, command: cmd.Command) -> None:
+    def _command(self, given: CommandGiven) -> None:
+        id_, command = given.id, given.command
         try:
             if self._shutdown.requested and not isinstance(command, to.ALWAYS):
                 raise NodeClosed("the node is shutting down")
+            if (service := to.COMMANDS.get(type(command))) is not None:
+                self._tell(service, given)
+                return
             match command:
                 case cmd.WaitReady(timeout):
                     self._readiness.wait(id_, self._now + timeout)
@@ -331,8 +337,6 @@ class Engine:
                         self._dialer.closed = True
                         self._bootstrapper.stop()
                         self._work.append(req.Draining())
-                case _:
-                    self._tell(to.COMMANDS[type(command)], CommandGiven(id_, command))
         except MeshError as error:
             self._effects.append(Completed(id_, error=error))
 

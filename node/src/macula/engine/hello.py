@@ -42,6 +42,6 @@ def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...])
     realm = getattr(message, "realm", None)
     if realm is None:
         return
-    for side, realms in (("its sender", theirs), ("this node", ours)):
-        if not serves(realms, realm):
-            raise ProtocolError(codes.WRONG_REALM, f"frame of realm {realm}, which {side} does not serve")
+    if not serves(theirs, realm) or not serves(ours, realm):
+        side = "this node" if serves(theirs, realm) else "its sender"
+        raise ProtocolError(codes.WRONG_REALM, f"frame of realm {realm}, which {side} does not serve")

@@ -34,7 +34,8 @@ class ConnectionPool:
             self._misses += 1
             return False
         self._hits += 1
-        self.touch(peer, now)
+        entry.last_used = now
+        self._entries.move_to_end(peer)
         return True
 
     def touch(self, peer: NodeId, now: float) -> None:

@@ -28,6 +28,11 @@ class Readiness:
         if isinstance(notice, AddressFailed):
             self._failures.append(notice.reason)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any command is open."""
+        return bool(self._waiting)
+
     def ready(self) -> list[Effect]:
         """The node is in the mesh."""
         return [Completed(command) for command in self._waiting.pop_due(float("inf"))]

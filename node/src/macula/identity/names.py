@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from macula.errors import ArgumentError
@@ -11,6 +12,7 @@ MAX_SEGMENTS = 16
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
+@functools.lru_cache(1024)
 def check_name(field: str, name: str) -> str:
     """`name`, if it is 1 to 16 dot-separated segments of A-Z a-z 0-9 _ - within 255 characters, else ArgumentError."""
     if len(name) > MAX_NAME:

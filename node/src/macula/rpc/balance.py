@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from cachetools import LRUCache
-
 from macula.core.commands import Strategy
+from macula.core.lru import LruCache
 from macula.identity import NodeId
 from macula.rpc.settings import RpcSettings
 
@@ -36,15 +35,17 @@ class Balancer:
     def __init__(self, settings: RpcSettings, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
-        self._last: LRUCache[str, NodeId] = LRUCache(settings.max_cached_procedures)
-        self._latencies: LRUCache[NodeId, _Latency] = LRUCache(settings.max_measured_peers)
-        self._failed: LRUCache[NodeId, float] = LRUCache(settings.max_measured_peers)
+        self._last: LruCache[str, NodeId] = LruCache(settings.max_cached_procedures)
+        self._latencies: LruCache[NodeId, _Latency] = LruCache(settings.max_measured_peers)
+        self._failed: LruCache[NodeId, float] = LruCache(settings.max_measured_peers)
         self._suspects: set[NodeId] = set()
         self._in_flight: Counter[NodeId] = Counter()
 
     def choose(self, strategy: Strategy, procedure: str, candidates: Sequence[NodeId], now: float) -> NodeId:
         """One of `candidates`, which must not be empty; one that is avoided only if all are."""
-        pool = [peer for peer in candidates if not self._is_avoided(peer, now)] or candidates
+        pool = candidates
+        if self._suspects or self._failed:
+            pool = [peer for peer in candidates if not self._is_avoided(peer, now)] or candidates
         match strategy:
             case Strategy.ROUND_ROBIN:
                 return self._next_in_turn(procedure, pool)

@@ -7,12 +7,11 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cachetools import LRUCache
-
 from macula.core.commands import CallProcedure
 from macula.core.effects import Completed, Trace
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
+from macula.core.lru import LruCache
 from macula.core.requests import Hold, PeerDown, Received, RecordsFound, Release, SendFailed, SendTo
 from macula.core.results import CallResult
 from macula.core.service import Action
@@ -97,7 +96,7 @@ class Caller:
         self._timers: Timers[int] = Timers()
         self._calls: dict[int, _Call] = {}
         self._by_id: dict[bytes, _Call] = {}
-        self._ended: LRUCache[bytes, None] = LRUCache(settings.max_ended)
+        self._ended: LruCache[bytes, None] = LruCache(settings.max_ended)
         self._by_token: dict[int, _Call] = {}
         self._waiting: dict[int, _Call] = {}
 
@@ -166,10 +165,10 @@ class Caller:
     def replied(self, event: Received, reply: Reply, now: float) -> list[Action]:
         """A provider answered, or somebody who was not asked."""
         call = self._by_id.get(reply.call_id)
-        if reply.call_id in self._ended or (call and call.provider != event.peer and event.peer in call.tried):
-            # The answer was on its way while the call timed out, was cancelled or went on to another provider.
-            return []
         if call is None or call.provider != event.peer:
+            if reply.call_id in self._ended or (call and event.peer in call.tried):
+                # It was on its way while the call timed out, was cancelled or went on to another provider.
+                return []
             fields = {"peer": event.peer.short, "call": reply.call_id.hex()}
             return [Trace("call.unexpected_reply", fields, limit=f"call.unexpected_reply {event.peer}")]
         if reply.error == Busy.code:
@@ -242,7 +241,7 @@ class Caller:
         known = self._discovery.known(procedure, now)
         if known is None and not call.searched:
             return self._search(call)
-        providers = self._providers(call, now)
+        providers = self._with_own(procedure, known)
         if known and not call.searched and (call.stale or not providers) and call.tried.issuperset(providers):
             # What was known is out of date; a lookup may find who took over. Busy providers are no reason for one.
             return self._search(call)
@@ -253,8 +252,12 @@ class Caller:
         procedure, target = call.request.procedure, call.request.target
         if target is not None:
             return {target: False}
-        known = self._discovery.known(procedure, now) or {}
-        providers = {peer: idempotent for peer, idempotent in known.items() if peer != self._node_id}
+        return self._with_own(procedure, self._discovery.known(procedure, now))
+
+    def _with_own(self, procedure: str, known: Mapping[NodeId, bool] | None) -> dict[NodeId, bool]:
+        # What this node's own record says may be out of date.
+        providers = dict(known or {})
+        providers.pop(self._node_id, None)
         if procedure in self._advertised:
             providers[self._node_id] = self._advertised[procedure]
         return providers

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.core.record import Kind, Record
 from macula.core.requests import FindRecords
 from macula.identity import NodeId
@@ -35,7 +34,7 @@ class Discovery:
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
-        self._entries: LRUCache[str, _Entry] = LRUCache(settings.max_cached_procedures)
+        self._entries: LruCache[str, _Entry] = LruCache(settings.max_cached_procedures)
         self._lookups: dict[int, str] = {}
         self._searched: set[str] = set()
 

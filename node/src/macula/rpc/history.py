@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.errors import RemoteError
 from macula.identity import NodeId
 from macula.rpc.settings import RpcSettings
@@ -21,7 +20,7 @@ class History:
 
     def __init__(self, settings: RpcSettings) -> None:
         self._settings = settings
-        self._ended: LRUCache[NodeId, LRUCache[bytes, None]] = LRUCache(settings.max_finished_peers)
+        self._ended: LruCache[NodeId, LruCache[bytes, None]] = LruCache(settings.max_finished_peers)
         self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float]] = OrderedDict()
         self._bytes = 0
 
@@ -29,7 +28,7 @@ class History:
         """The caller's call ended with this reply."""
         ids = self._ended.get(caller)
         if ids is None:
-            ids = LRUCache(self._settings.max_finished_per_peer)
+            ids = LruCache(self._settings.max_finished_per_peer)
             self._ended[caller] = ids
         ids[reply.call_id] = None
         self._drop((caller, reply.call_id))

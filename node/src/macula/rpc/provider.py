@@ -96,7 +96,7 @@ class CallProvider:
         self._called_at = now
         if self.draining:
             self._quiet_at = now + self._settings.drain_quiet
-        load = self._loads.get(caller, _Load())
+        load = self._loads.get(caller) or _Load()
         if running := load.open.get(call.call_id):
             running.routed = routed
             return []
@@ -112,7 +112,7 @@ class CallProvider:
             return [self._send(caller, _error(call, Busy.code, reason), routed), met(limit, caller)]
         if not call.timeout_ms:
             return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
-        return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), now)
+        return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), load, now)
 
     def cancelled(self, event: Received, cancel: Cancel, now: float) -> list[Action]:
         """The caller gave up. The id is remembered even if its call did not come yet: by an envelope it may be late."""
@@ -198,10 +198,10 @@ class CallProvider:
             return Limit.CALL_RATE, f"more than {limits.call_rate:g} calls of this caller per second"
         return None
 
-    def _deliver(self, handler: _Handler, now: float) -> list[Action]:
+    def _deliver(self, handler: _Handler, load: _Load, now: float) -> list[Action]:
         call = handler.call
         deadline = now + self._time(call)
-        load = self._loads.setdefault(handler.caller, _Load())
+        self._loads[handler.caller] = load
         load.handlers += 1
         load.args_bytes += len(call.args)
         load.open[call.call_id] = handler

@@ -46,6 +46,8 @@ from macula.rpc.streams import Streams
 from macula.wire.messages import Call, Cancel, Reply
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
+_TO_PEER = (SendTo, Hold, Release, PauseReading)
+
 
 class Rpc:
     """A core.service.Service. A call to this node itself takes the same way as any other, only without the network.
@@ -97,12 +99,15 @@ class Rpc:
         """
         if isinstance(event, CommandGiven):
             self._check(event.command)
-        actions = self._settle(self._caller.expire(now), now)
-        actions += self._settle(self._provider.expire(now), now)
-        return actions + self._settle(self._handle(event, now, wall), now)
+        expired = [*self._settle(self._caller.expire(now), now), *self._settle(self._provider.expire(now), now)]
+        return [*expired, *self._settle(self._handle(event, now, wall), now)]
 
     def _check(self, command: Command) -> None:
         match command:
+            case CallProcedure():
+                self._caller.check(command)
+            case HandlerDone() | CancelCall() | SendItem() | EndItems() | ItemTaken():
+                pass
             case Advertise(procedure):
                 advertised, most = self._provider.advertised, self._settings.max_procedures
                 check_name("procedure", procedure)
@@ -113,10 +118,6 @@ class Rpc:
             case Unadvertise(procedure):
                 if procedure not in self._provider.advertised:
                     raise ArgumentError("procedure", f"{procedure!r} is not advertised")
-            case CallProcedure():
-                self._caller.check(command)
-            case CancelCall() | HandlerDone() | SendItem() | EndItems() | ItemTaken():
-                pass
             case _:
                 raise ArgumentError("command", f"{type(command).__name__} is not one of the RPC service")
 
@@ -169,6 +170,10 @@ class Rpc:
 
     def _command(self, command_id: int, command: Command, now: float) -> Sequence[Action]:
         match command:
+            case CallProcedure():
+                return self._caller.start(command_id, command, now)
+            case HandlerDone():
+                return [*self._provider.done(command, now), Completed(command_id)]
             case Advertise(procedure, idempotent):
                 self._provider.advertised[procedure] = idempotent
                 token = self._expect_store(command_id)
@@ -176,12 +181,8 @@ class Rpc:
             case Unadvertise(procedure):
                 del self._provider.advertised[procedure]
                 return [WithdrawRecord(self._expect_store(command_id), self._realm, Kind.RPC, procedure)]
-            case CallProcedure():
-                return self._caller.start(command_id, command, now)
             case CancelCall(call):
                 return [*self._caller.cancel(call, now), Completed(command_id)]
-            case HandlerDone():
-                return [*self._provider.done(command, now), Completed(command_id)]
             case SendItem(stream, answer, payload):
                 return self._streams.send(command_id, stream, answer, payload, now)
             case EndItems(stream):
@@ -196,16 +197,22 @@ class Rpc:
         self._stores[token] = command_id
         return token
 
-    def _settle(self, actions: Sequence[Action], now: float) -> list[Action]:
+    def _settle(self, actions: Sequence[Action], now: float) -> Sequence[Action]:
         """Carry out what concerns this node as its own peer; the rest is for others."""
-        if not actions:
-            return []
+        own = self._node_id
+        for action in actions:
+            if isinstance(action, _TO_PEER) and action.peer == own:
+                return self._loop_back(actions, now)
+        return actions
+
+    def _loop_back(self, actions: Sequence[Action], now: float) -> list[Action]:
+        own = self._node_id
         settled: list[Action] = []
         queue = deque(actions)
         while queue:
             action = queue.popleft()
-            if isinstance(action, SendTo) and action.peer == self._node_id:
-                queue.extend(self._received(Received(self._node_id, action.message), now))
-            elif not (isinstance(action, Hold | Release | PauseReading) and action.peer == self._node_id):
+            if isinstance(action, SendTo) and action.peer == own:
+                queue.extend(self._received(Received(own, action.message), now))
+            elif not (isinstance(action, _TO_PEER) and action.peer == own):
                 settled.append(action)
         return settled

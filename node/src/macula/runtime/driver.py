@@ -51,8 +51,6 @@ class Driver:
         """`trace` gets every Trace effect, `pin` every Pin."""
         self.engine = engine
         self._transport = transport
-        self._trace = trace
-        self._pin = pin
         self._waiters = Waiters()
         self._application: Application | None = None
         self._early: list[Event] | None = []
@@ -60,6 +58,14 @@ class Driver:
         self._timer_at = float("inf")
         self._arming = False
         self._closed = False
+        self._carriers: dict[type[Effect], Callable[[Any], None]] = {
+            Completed: self._waiters.resolve,
+            Deliver: self._hand_over,
+            CancelDelivery: self._cancel,
+            Trace: trace,
+            Pin: lambda effect: pin(effect.address, effect.peer),
+        }
+        """Who carries out an effect; all others are the transport's."""
 
     def start(self, application: Application, addresses: tuple[Address, ...]) -> None:
         """Begin; the transport is open, and what it has told already comes next."""
@@ -119,28 +125,19 @@ class Driver:
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
-            match effect:
-                case Completed():
-                    self._waiters.resolve(effect)
-                case Deliver(delivery, content):
-                    if self._application is not None:
-                        self._application.deliver(delivery, content)
-                case CancelDelivery(delivery):
-                    if self._application is not None:
-                        self._application.cancel(delivery)
-                case Trace():
-                    self._trace(effect)
-                case Pin(address, peer):
-                    self._pin(address, peer)
-                case _:
-                    self._transport.execute(effect)
-        self._arm()
-
-    def _arm(self) -> None:
-        """Look at the engine's deadline once in each turn of the loop, not after each of its many events."""
+            self._carriers.get(type(effect), self._transport.execute)(effect)
+        # The engine's deadline is looked at once in each turn of the loop, not after each of its many events.
         if not self._arming and not self._closed:
             self._arming = True
             asyncio.get_running_loop().call_soon(self._set_timer)
+
+    def _hand_over(self, effect: Deliver) -> None:
+        if self._application is not None:
+            self._application.deliver(effect.delivery, effect.content)
+
+    def _cancel(self, effect: CancelDelivery) -> None:
+        if self._application is not None:
+            self._application.cancel(effect.delivery)
 
     def _set_timer(self) -> None:
         self._arming = False

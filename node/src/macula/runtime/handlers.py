@@ -29,7 +29,7 @@ class Procedure:
         parameters = inspect.signature(handler).parameters.values()
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self._handler = handler
-        self._wants_context = len(positional) > 1
+        self.wants_context = len(positional) > 1
         self.streams = inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
@@ -37,20 +37,18 @@ class Procedure:
             getattr(handler, "__call__", None)  # noqa: B004
         )
 
-    async def run(self, args: Value, context: CallContext, threads: Threads) -> Value:
-        """The handler's result. Raises what it raises."""
+    async def run(self, arguments: tuple[Any, ...], threads: Threads) -> Value:
+        """The handler's result. `arguments` are those of the call, and its context if the handler wants that. Raises
+        what the handler raises."""
         if not self._is_async:
-            return await threads.run(self._handler, *self._arguments(args, context))
-        result: Any = self._handler(*self._arguments(args, context))
+            return await threads.run(self._handler, *arguments)
+        result: Any = self._handler(*arguments)
         return await result
 
-    def results(self, args: Value, context: CallContext) -> AsyncGenerator[Value, None]:
+    def results(self, arguments: tuple[Any, ...]) -> AsyncGenerator[Value, None]:
         """What a handler that streams yields."""
-        results: AsyncGenerator[Value, None] = self._handler(*self._arguments(args, context))
+        results: AsyncGenerator[Value, None] = self._handler(*arguments)
         return results
-
-    def _arguments(self, args: Value, context: CallContext) -> tuple[Any, ...]:
-        return (args, context) if self._wants_context else (args,)
 
 
 class Handlers:
@@ -132,20 +130,25 @@ class Handlers:
         procedure = self.procedures.get(call.procedure)
         if procedure is None:
             raise NotFound(call.procedure)
-        context = CallContext(
+        arguments: tuple[Any, ...] = (decode_value(call.args),)
+        if procedure.wants_context:
+            arguments += (self._context(delivery, call),)
+        if procedure.streams:
+            if not call.streams:
+                raise not_streaming(call.procedure)
+            async with aclosing(procedure.results(arguments)) as results:
+                await send_results(self._driver, delivery, results)
+            return b""
+        result = encode_value("result", await procedure.run(arguments, self._threads))
+        if call.streams:
+            await self._driver.ask(SendItem(delivery, True, result))
+        return result
+
+    def _context(self, delivery: int, call: CallDelivery) -> CallContext:
+        return CallContext(
             caller=call.caller,
             did=str(Did(call.realm, call.caller)),
             realm=call.realm,
             remaining=max(0.0, call.deadline - time.monotonic()),
             incoming=self.incoming[delivery, True] if call.sends else no_items(),
         )
-        if procedure.streams:
-            if not call.streams:
-                raise not_streaming(call.procedure)
-            async with aclosing(procedure.results(decode_value(call.args), context)) as results:
-                await send_results(self._driver, delivery, results)
-            return b""
-        result = encode_value("result", await procedure.run(decode_value(call.args), context, self._threads))
-        if call.streams:
-            await self._driver.ask(SendItem(delivery, True, result))
-        return result

@@ -60,6 +60,8 @@ class TraceLog:
     def write(self, trace: Trace) -> None:
         """Write a line, unless its limit is used up. Node ids are written in their short form."""
         limit = trace.limit
+        if limit is None and trace.name.startswith(QUIET) and not self._log.isEnabledFor(logging.DEBUG):
+            return
         coming = limit is not None and limit.startswith(COMINGS_AND_GOINGS)
         level = logging.DEBUG if trace.name.startswith(QUIET) else logging.INFO
         if limit and not coming:

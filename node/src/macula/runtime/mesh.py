@@ -65,7 +65,8 @@ class PendingCall:
         return self._value().__await__()
 
     async def _value(self) -> Value:
-        return (await self.report()).value
+        result: CallResult = await asyncio.shield(self._future)
+        return decode_value(result.value)
 
 
 class Mesh:
@@ -119,7 +120,8 @@ class Mesh:
         strategy: cmd.Strategy | str | None = None,
     ) -> Value:
         """Run a procedure at one of its providers; its result. Raises a CallError, ArgumentError or NodeClosed."""
-        return (await self.report_call(procedure, args, timeout=timeout, strategy=strategy)).value
+        result: CallResult = await self._driver.ask(self._call_command(procedure, args, timeout, None, strategy))
+        return decode_value(result.value)
 
     async def call_to(
         self,
@@ -130,7 +132,8 @@ class Mesh:
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Value:
         """As call, at this node and no other."""
-        return (await self.report_call(procedure, args, timeout=timeout, to=node)).value
+        result: CallResult = await self._driver.ask(self._call_command(procedure, args, timeout, node, None))
+        return decode_value(result.value)
 
     async def report_call(
         self,

@@ -35,7 +35,8 @@ def encode_value(field: str, value: Value) -> bytes:
     if len(data) > MAX_VALUE:
         raise ArgumentError(field, f"must have at most {MAX_VALUE} bytes when encoded, has {len(data)}")
     try:
-        _check(value, MAX_DEPTH, MAX_ITEMS)
+        if type(value) not in _LEAVES:
+            _check(value, MAX_DEPTH, MAX_ITEMS)
     except ProtocolError as error:
         raise ArgumentError(field, error.reason) from error
     return data
@@ -60,7 +61,8 @@ def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
         )
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error or type(error).__name__}") from error
-    _check(value, depth, items)
+    if type(value) not in _LEAVES:
+        _check(value, depth, items)
     return value
 
 

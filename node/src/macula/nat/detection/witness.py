@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cachetools import LRUCache
-
 from macula.core.effects import SendBeside
 from macula.core.lanes import Lane
+from macula.core.lru import LruCache
 from macula.core.requests import PeerUp, SendTo
 from macula.core.service import Action
 from macula.core.token_bucket import TokenBucket
@@ -30,7 +29,7 @@ class Witness:
 
     def __init__(self, settings: NatSettings) -> None:
         self._settings = settings
-        self._buckets: LRUCache[NodeId, TokenBucket] = LRUCache(_PEERS)
+        self._buckets: LruCache[NodeId, TokenBucket] = LruCache(_PEERS)
         self._others: dict[NodeId, bytes] = {}
 
     def up(self, event: PeerUp) -> None:

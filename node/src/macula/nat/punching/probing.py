@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cachetools import LRUCache
-
 from macula.core.address import Address
+from macula.core.lru import LruCache
 from macula.nat.punching.actions import Action, Found, SendProbe
 from macula.nat.punching.candidates import Tier, may_be_sent_to
 from macula.nat.punching.offer import Side
@@ -37,7 +36,7 @@ class Probing:
         """as for read_candidates"""
         self._quota = quota
         self._round: Round | None = None
-        self._known: LRUCache[Address, bool] = LRUCache(_KNOWN)
+        self._known: LruCache[Address, bool] = LruCache(_KNOWN)
 
     @property
     def next_deadline(self) -> float | None:

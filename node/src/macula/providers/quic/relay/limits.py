@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.core.route import Relayed
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
@@ -23,8 +22,8 @@ class RelayedLimiter:
         """`rate` and `burst` for one relay."""
         self._rate = rate
         self._burst = burst
-        self._relays: LRUCache[NodeId, TokenBucket] = LRUCache(MAX_RELAYS)
-        self._peers: LRUCache[Relayed, TokenBucket] = LRUCache(MAX_PEERS)
+        self._relays: LruCache[NodeId, TokenBucket] = LruCache(MAX_RELAYS)
+        self._peers: LruCache[Relayed, TokenBucket] = LruCache(MAX_PEERS)
 
     def take(self, source: Relayed, now: float) -> bool:
         """Whether one more handshake may start."""
