@@ -12,8 +12,9 @@ D = TypeVar("D")
 
 
 class LruCache(OrderedDict[K, V]):
-    """At most `most` entries. Reading one by its key or by `get`, and writing one, are uses; asking whether it is there is
-    none. cachetools' cache takes several times as long for each of these, and a call makes twenty of them.
+    """At most `most` entries. Reading one by its key or by `get`, and writing one, are uses; `in` is none.
+
+    cachetools' cache takes several times as long for each of these, and a call makes twenty of them.
     """
 
     def __init__(self, most: int) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cachetools import LRUCache
-
+from macula.core.lru import LruCache
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
 
@@ -18,7 +17,7 @@ class PeerLimiter:
         """`rate` 0 lets everything pass."""
         self._rate = rate
         self._burst = burst
-        self._buckets: LRUCache[NodeId, TokenBucket] = LRUCache(MAX_PEERS)
+        self._buckets: LruCache[NodeId, TokenBucket] = LruCache(MAX_PEERS)
 
     def take(self, peer: NodeId, amount: float, now: float) -> bool:
         """Whether so much more of this peer may be done now."""

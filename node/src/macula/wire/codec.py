@@ -52,7 +52,7 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
     return pack_header(message.TYPE, len(payload)) + payload
 
 
-def decode_payload(type_: int, payload: bytes) -> Message:
+def decode_payload(type_: int, payload: bytes | bytearray) -> Message:
     """The message of a frame's type and payload. Unknown fields are skipped; raises ProtocolError for all else."""
     try:
         return _DECODERS[type_].decode(payload)
@@ -97,7 +97,7 @@ class Decoder:
             end = offset + HEADER_SIZE + header.length
             if len(self._buffer) < end:
                 break
-            payload = bytes(memoryview(self._buffer)[offset + HEADER_SIZE : end])
+            payload: bytes | bytearray = self._buffer[offset + HEADER_SIZE : end]
             if header.compressed:
                 payload = decompress(payload)
             decoded.append(Decoded(decode_payload(header.type, payload), HEADER_SIZE + len(payload)))

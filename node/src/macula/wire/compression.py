@@ -27,7 +27,7 @@ def compress(payload: bytes) -> bytes | None:
     return compressed if len(compressed) <= len(payload) - len(payload) // 8 else None
 
 
-def decompress(data: bytes) -> bytes:
+def decompress(data: bytes | bytearray) -> bytes:
     """What was compressed. It has to say its size, which is looked at before anything is allocated, and to keep to it.
     Raises ProtocolError."""
     try:

@@ -181,7 +181,7 @@ class Connection:
         out: Sent = []
         try:
             self._fit(now)
-            self._outbound.send_bulk(now)
+            self._outbound.flush(now)
             for data, _ in self._quic.datagrams_to_send(now):
                 out += self.path.send(data)
             if self._settled and (probe := self._mtu.due(now)) is not None:
@@ -353,7 +353,8 @@ class Connection:
 
     def _tell(self, reading: Reading) -> None:
         lane, decoded, ended, slowed = reading
-        self._notes += [Got(lane, item) for item in decoded]
+        if decoded:
+            self._notes.append(Got(lane, decoded))
         if ended:
             self._notes.append(LaneEnded(lane))
         if slowed:

@@ -21,10 +21,10 @@ class Opened(Struct, frozen=True):
 
 
 class Got(Struct, frozen=True):
-    """A message came."""
+    """Messages came, in this order."""
 
     lane: Lane
-    decoded: Decoded
+    decoded: list[Decoded]
 
 
 class LaneEnded(Struct, frozen=True):

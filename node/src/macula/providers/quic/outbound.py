@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from macula.core.lanes import Lane
 from macula.core.pace import Pace
@@ -26,10 +26,12 @@ def make_uplink(settings: QuicSettings) -> Pace | None:
 class _Outbound:
     stream_id: int
     blocked: bool = False
+    written: bytearray = field(default_factory=bytearray)
 
 
 class OutboundLanes:
-    """A stream for each lane that the peer has; what is written to the bulk lane waits for a window of its own."""
+    """A stream for each lane that the peer has. What is written between two calls of `flush` reaches aioquic as one
+    piece; what is written to the bulk lane waits for a window of its own."""
 
     def __init__(self, quic: TunedConnection, settings: QuicSettings, uplink: Pace | None = None) -> None:
         """`uplink` is shared by all connections."""
@@ -61,7 +63,8 @@ class OutboundLanes:
     def end(self) -> None:
         """End them, after all that was written."""
         for lane, outbound in self._lanes.items():
-            rest = self._bulk.take_all() if lane is Lane.BULK else b""
+            rest = self._bulk.take_all() if lane is Lane.BULK else bytes(outbound.written)
+            outbound.written.clear()
             self._quic.send_stream_data(outbound.stream_id, rest, end_stream=True)
 
     def write(self, lane: Lane, frame: bytes) -> bool:
@@ -72,7 +75,7 @@ class OutboundLanes:
         if lane is Lane.BULK:
             self._bulk.put(frame)
         else:
-            self._quic.send_stream_data(outbound.stream_id, frame)
+            outbound.written += frame
         if outbound.blocked or self._unsent(lane, outbound) <= self._settings.high_water:
             return False
         outbound.blocked = True
@@ -80,11 +83,15 @@ class OutboundLanes:
 
     @property
     def bulk_at(self) -> float | None:
-        """When to call send_bulk again, if only the rate of the uplink holds it back."""
+        """When to call flush again, if only the rate of the uplink holds the bulk lane back."""
         return self._slot if self._bulk.waiting else None
 
-    def send_bulk(self, now: float) -> None:
-        """Send of the bulk lane what its window has room for, and the uplink."""
+    def flush(self, now: float) -> None:
+        """Give aioquic what was written; of the bulk lane what its window has room for, and the uplink."""
+        for each in self._lanes.values():
+            if each.written:
+                self._quic.send_stream_data(each.stream_id, bytes(each.written))
+                each.written.clear()
         outbound = self._lanes.get(Lane.BULK)
         if outbound is None:
             return
@@ -120,5 +127,5 @@ class OutboundLanes:
         return freed
 
     def _unsent(self, lane: Lane, outbound: _Outbound) -> int:
-        waiting = self._bulk.waiting if lane is Lane.BULK else 0
+        waiting = self._bulk.waiting if lane is Lane.BULK else len(outbound.written)
         return waiting + self._quic.buffered(outbound.stream_id)

@@ -158,7 +158,8 @@ class Sessions:
             return
         match note:
             case Got(lane, decoded):
-                self._report(MessageReceived(peer, lane, decoded.message, decoded.size))
+                for message, size in decoded:
+                    self._report(MessageReceived(peer, lane, message, size))
             case Credit(lane, blocked) if connection is session.active:
                 self._report(SendBlocked(peer, lane) if blocked else SendReady(peer, lane))
             case Slowed(lane):
