@@ -15,3 +15,6 @@ class Lane(IntEnum):
     PUBSUB = 2
     BULK = 3
     """Items of streaming calls. A peer of an earlier version does not have it."""
+
+    __hash__ = int.__hash__
+    """Enum's is written in Python, and lanes are keys of what is looked up for each message."""

@@ -110,6 +110,9 @@ class Engine:
         }
         self._shutdown = ShutdownState()
         self._readiness = Readiness(settings.bootstraps)
+        self._deadlines: dict[int, float | None] = {}
+        self._told = set(self._services)
+        """Services whose deadline may have changed since it was asked."""
         self._work: deque[_Item] = deque()
         self._effects: list[Effect] = []
         self._now = 0.0
@@ -162,6 +165,9 @@ class Engine:
 
     def next_deadline(self) -> float | None:
         """When to call handle(Tick()) next. Changes with every call of handle; extra ticks are harmless."""
+        for index in self._told:
+            self._deadlines[index] = self._services[index].next_deadline()
+        self._told.clear()
         deadlines = [
             self._own.next_deadline(),
             self._peers.next_deadline(),
@@ -169,7 +175,7 @@ class Engine:
             self._connector.next_deadline(),
             self._shutdown.next_deadline(),
             self._readiness.next_deadline(),
-            *[service.next_deadline() for service in self._services.values()],
+            *self._deadlines.values(),
         ]
         return min((at for at in deadlines if at is not None), default=None)
 
@@ -255,6 +261,7 @@ class Engine:
     def _tell(self, index: int, event: ServiceEvent) -> None:
         service = self._services.get(index)
         if service is not None:
+            self._told.add(index)
             self._work.extend(service.handle(event, self._now, self._wall))
 
     def _broadcast(

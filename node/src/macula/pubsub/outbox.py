@@ -8,12 +8,13 @@ from enum import Enum, auto
 
 from macula.errors import Timeout
 from macula.identity import NodeId
+from macula.wire.messages import Publish
 
 
 @dataclass(eq=False, slots=True)
 class Publication:
     """One publish command. `pending` are the subscriber nodes that have not settled it; `sequence` is given when the
-    subscribers are known, until then it is None."""
+    subscribers are known, until then it is None. `message` is what was sent last of it."""
 
     command: int
     topic: str
@@ -22,6 +23,7 @@ class Publication:
     started: float
     deadline: float
     sequence: int | None = None
+    message: Publish | None = None
     pending: dict[NodeId, None] = field(default_factory=dict)
     delivered: list[NodeId] = field(default_factory=list)
     failed: dict[NodeId, str] = field(default_factory=dict)

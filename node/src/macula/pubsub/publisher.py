@@ -214,7 +214,11 @@ class Publisher:
 
     def _send(self, topic: Topic, node: NodeId, publication: Publication, sequence: int, now: float) -> int:
         floor = topic.floor(node, sequence, now)
-        message = Publish(self._realm, topic.name, publication.payload, publication.qos, topic.epoch, sequence, floor)
+        message = publication.message
+        # The same for most subscribers, so that the transport encodes it once for all of them.
+        if message is None or message.floor != floor:
+            about = publication.payload, publication.qos, topic.epoch
+            message = publication.message = Publish(self._realm, topic.name, *about, sequence, floor)
         token = next(self._tokens)
         self._emit(SendTo(node, Lane.PUBSUB, message, token))
         return token

@@ -30,6 +30,8 @@ from macula.pubsub.subscriber import Subscriber
 from macula.pubsub.subscriptions import Subscriptions
 from macula.wire.messages import Message, Publish, PublishAck
 
+_TO_PEER = (SendTo, Hold, Release)
+
 
 class PubSub:
     """Implements core.service.Service for one realm. `tokens` gives numbers that no other service of the engine
@@ -92,15 +94,15 @@ class PubSub:
 
     def _dispatch(self, event: ServiceEvent, now: float, wall: float) -> None:
         match event:
+            case Received():
+                self._received(event.peer, event.message, routed=bool(event.hops), now=now)
+            case Consumed():
+                self._subscriber.consumed(event.delivery)
+            case CommandGiven():
+                self._command(event, now, wall)
             case Tick():
                 self._subscriber.tick(now)
                 self._publisher.tick(now)
-            case Received(peer, message, hops):
-                self._received(peer, message, routed=bool(hops), now=now)
-            case CommandGiven():
-                self._command(event, now, wall)
-            case Consumed(delivery):
-                self._subscriber.consumed(delivery)
             case RecordsFound():
                 self._publisher.found(event, now)
             case RecordStored():
@@ -141,10 +143,7 @@ class PubSub:
                 pass
 
     def _emit(self, action: Action) -> None:
-        match action:
-            case SendTo(peer, _, message) if peer == self._node_id:
-                self._to_self.append(message)
-            case Hold(peer) | Release(peer) if peer == self._node_id:
-                pass
-            case _:
-                self._actions.append(action)
+        if not isinstance(action, _TO_PEER) or action.peer != self._node_id:
+            self._actions.append(action)
+        elif isinstance(action, SendTo):
+            self._to_self.append(action.message)

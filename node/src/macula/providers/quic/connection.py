@@ -175,8 +175,8 @@ class Connection:
         if self.over:
             return []
         self._read_on(now)
-        done = not self.needed and not self._outbound.unacknowledged
-        if self.state is State.LEAVING and self._closing is not None and done:
+        leaving = self.state is State.LEAVING and not self.needed
+        if leaving and self._closing is not None and not self._outbound.unacknowledged:
             self.close(self._closing)
         out: Sent = []
         try:

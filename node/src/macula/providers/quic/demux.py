@@ -73,7 +73,7 @@ class ConnectionIds:
     def __init__(self, linger_time: float) -> None:
         self._linger_time = linger_time
         self._table: dict[bytes, Connection | Grave] = {}
-        self._registered: dict[int, tuple[bytes, ...]] = {}
+        self._registered: dict[int, dict[bytes, None]] = {}
         self._expiring: deque[tuple[float, tuple[bytes, ...]]] = deque()
 
     def __len__(self) -> int:
@@ -85,15 +85,15 @@ class ConnectionIds:
 
     def update(self, connection: Connection) -> None:
         """Take over the ids that the connection has now. Cheap if nothing changed."""
-        old = self._registered.get(connection.number, ())
-        if len(old) == len(connection.cids) and all(cid in connection.cids for cid in old):
+        old = self._registered.get(connection.number)
+        if old == connection.cids:
             return
-        for cid in old:
+        for cid in old or ():
             if cid not in connection.cids:
                 self._table.pop(cid, None)
         for cid in connection.cids:
             self._table[cid] = connection
-        self._registered[connection.number] = tuple(connection.cids)
+        self._registered[connection.number] = dict(connection.cids)
 
     def forget(self, connection: Connection) -> None:
         """Remove a connection without a trace."""
@@ -102,7 +102,7 @@ class ConnectionIds:
 
     def bury(self, connection: Connection, now: float) -> None:
         """Keep the ids of a closed connection for the linger time."""
-        cids = self._registered.pop(connection.number, ())
+        cids = tuple(self._registered.pop(connection.number, ()))
         grave = Grave(connection.farewell)
         for cid in cids:
             self._table[cid] = grave

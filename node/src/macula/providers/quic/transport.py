@@ -64,6 +64,7 @@ class QuicTransport:
         self._events: deque[Event] = deque()
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
         self._idle = asyncio.Event()
 
     @property
@@ -212,14 +213,16 @@ class QuicTransport:
 
     def _arm(self) -> None:
         deadline = self._endpoint.next_deadline()
+        if deadline is None or deadline >= self._timer_at:
+            # A timer that fires too early finds nothing due and is armed anew: cheaper than moving it each time.
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._time_is_up)
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._time_is_up)
 
     def _time_is_up(self) -> None:
-        self._timer = None
+        self._timer, self._timer_at = None, float("inf")
         self._endpoint.handle_timer(time.monotonic())
         self._soon()
 
