@@ -91,6 +91,13 @@ class FakeCable:
         self.up = True
         self.routes = routes
         self.unheard = ""
+        self.link = "none"
+        self.refusal = ""
+
+    def told(self) -> dict[str, Any]:
+        """What the shaper of this interface tells."""
+        shaped = self.link != "none"
+        return {"out": self.link, "in": "none", "seed": 1, "running": shaped, "counters": {}, "problem": ""}
 
     def command(self, argv: Sequence[str]) -> Finished:
         """Run `ip ARGV`, or load rules."""
@@ -111,6 +118,13 @@ class FakeCable:
                 self.up, self.routes = True, ["172.24.1.0/24 proto kernel scope link src 172.24.1.31"]
             case ["ip", "route", "replace", *route, "dev", "eth0"] if self.up:
                 self.routes.append(" ".join(route))
+            case ["env", *_, "macula-router", "link", "set", "--out", spec, "--json"] if not self.refusal:
+                self.link = spec
+                return Finished(0, json.dumps(self.told()), "")
+            case ["env", *_, "macula-router", "link", "show", "--json"]:
+                return Finished(0, json.dumps(self.told()), "")
+            case ["env", *_]:
+                return Finished(1, "", self.refusal)
             case ["nft", rules]:
                 self.unheard = rules.partition("saddr { ")[2].partition(" }")[0]
             case _:
@@ -123,6 +137,7 @@ class FakeHelper:
     """A helper beside one host."""
 
     cable: FakeCable
+    name: str = ""
     removed: bool = False
     folder: str = "/nowhere"
 
@@ -197,14 +212,14 @@ class FakeEngine:
         )
 
     def beside(self, service: str, name: str) -> FakeHelper:
-        self.helpers.append(FakeHelper(self.cables[service]))
+        self.helpers.append(FakeHelper(self.cables[service], name))
         return self.helpers[-1]
 
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> FakeHelper:
         raise NotImplementedError
 
     def kept(self, name: str) -> FakeHelper | None:
-        raise NotImplementedError
+        return next((helper for helper in self.helpers if helper.name == name and not helper.removed), None)
 
     def start(self, services: Sequence[str] = (), show: Callable[[str], None] = print) -> None:
         raise NotImplementedError

@@ -1,8 +1,9 @@
+import math
 from collections.abc import Mapping
 
 import pytest
 
-from macula_lab.faults.account import LATE, Account, Call, Event, disturbed
+from macula_lab.faults.account import LATE, Account, Call, Event, disturbed, within
 
 CALLS = tuple(Call(number, number / 20, number / 20 + 0.01, "ab"[number % 2], number) for number in range(1, 11))
 RUNS = {"a": (2, 4, 6, 8, 10), "b": (1, 3, 5, 7, 9)}
@@ -80,3 +81,12 @@ def test_how_long_calls_are_disturbed_counts_to_the_begin_of_the_last_one() -> N
     assert disturbed(calls, 1.5, until=2.2) == pytest.approx(0.5)
     assert disturbed(calls, 2.6) == 0.0
     assert disturbed(calls[:1], 0.0) == 0.0
+
+
+def test_within_how_long_most_calls_are_answered() -> None:
+    calls = [Call(number, 1.0, 1.0 + number / 100, "a") for number in range(1, 100)]
+    assert within(calls, 0.0, 2.0, 0.99) == pytest.approx(0.99)
+    lost = Call(100, 1.0, 1.1, error="timeout")
+    assert within([*calls, lost], 0.0, 2.0, 0.99) == pytest.approx(0.99), "one of a hundred may be lost"
+    assert within([*calls, lost, lost], 0.0, 2.0, 0.99) == math.inf
+    assert within(calls, 1.5, 2.0, 0.99) == math.inf, "nobody called"

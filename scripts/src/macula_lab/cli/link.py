@@ -1,4 +1,5 @@
-"""`macula-lab link`: delay, jitter, loss, rate, reordering and duplication on a router's uplink while it runs."""
+"""`macula-lab link`: delay, jitter, loss, rate, reordering and duplication on a router's or host's uplink while it
+runs."""
 
 import json
 import sys
@@ -10,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
+from macula_lab.events import shaping
 from macula_lab.lab import open_lab
 from macula_lab.router.link.spec import LinkSpec, bits
 
@@ -33,7 +34,7 @@ class Direction(StrEnum):
 
 
 def link(
-    router: Annotated[str, typer.Argument(help="default: show all routers")] = "",
+    service: Annotated[str, typer.Argument(help="a router or another host; default: show all that have one")] = "",
     delay: Annotated[float | None, typer.Option(metavar="MS", help="each way: both add up in a round trip")] = None,
     jitter: Annotated[
         float | None, typer.Option(metavar="MS", help="the delay varies by so much, to both sides")
@@ -43,14 +44,15 @@ def link(
     reorder: Annotated[float | None, typer.Option(metavar="%", help="so many overtake those under way")] = None,
     duplicate: Annotated[float | None, typer.Option(metavar="%", help="so many arrive twice")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="begin anew with what is drawn by chance")] = None,
-    direction: Annotated[Direction, typer.Option(help="out is towards the WAN")] = Direction.BOTH,
+    direction: Annotated[Direction, typer.Option(help="out is to the WAN; of a host, away from it")] = Direction.BOTH,
     clear: Annotated[bool, typer.Option("--clear", help="take everything away again")] = False,
     topology: Annotated[str, typer.Option("--topology", "-t", envvar="TOPOLOGY", help="default: the one up")] = "",
     project: Annotated[str, typer.Option("--project", "-p", envvar="PROJECT", help="default: macula-NAME")] = "",
     engine: Annotated[str, typer.Option("--engine", envvar="LAB_ENGINE", help="docker or netns")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Give a router's uplink delay, loss, ... while it runs; without options, show what it has and did.
+    """Give the uplink of a router, or of another host, delay, loss, ... while it runs; without options, show what it
+    has and did.
 
     What is asked replaces all that the direction had before. The same seed loses the same packets.
     """
@@ -59,9 +61,10 @@ def link(
     parts = {key: value for key, value in given.items() if value is not None}
     asked = request(LinkSpec(**parts) if parts else None, seed, direction.ways, clear)
     lab = open_lab(topology, project, engine)
-    if asked and not router:
-        raise LabError("ROUTER: none is named", f"choose one of: {', '.join(shaped(lab))}")
-    told = {name: ask(lab, name, asked or ["show"]) for name in ([chosen(lab, router)] if router else shaped(lab))}
+    if asked and not service:
+        raise LabError("SERVICE: none is named", f"choose one of: {', '.join(lab.plan.services)}")
+    names = [shaping.chosen(lab, service)] if service else shaping.uplinks(lab)
+    told = {name: shaping.ask(lab, name, asked or ["show"]) for name in names}
     if as_json:
         print(json.dumps(told, indent=2))
         return
@@ -87,41 +90,16 @@ def request(spec: LinkSpec | None, seed: int | None, ways: Sequence[str], clear:
     return ["set", *specs, *(["--seed", str(seed)] if seed is not None else [])]
 
 
-def shaped(lab: Engine) -> list[str]:
-    """The routers that have an uplink."""
-    return [router.name for router in lab.plan.routers() if router.environment.get("WAN")]
-
-
-def chosen(lab: Engine, router: str) -> str:
-    """That router's name. Raises LabError, naming those that there are, when it is none or has no uplink."""
-    routers = shaped(lab)
-    if router in routers:
-        return router
-    what = "has no uplink (WAN)" if router in [one.name for one in lab.plan.routers()] else "is not a router"
-    there = f"choose one of: {', '.join(routers)}" if routers else "this topology has no router with an uplink"
-    raise LabError(f"ROUTER: {router} {what}", there)
-
-
-def ask(lab: Engine, router: str, words: Sequence[str]) -> dict[str, Any]:
-    """Let a router change or tell its link. Raises LabError with what it says when it cannot."""
-    ended = lab.execute(router, ["macula-router", "link", *words, "--json"])
-    if ended.code != 0:
-        cause, _, next_step = ended.stderr.strip().removeprefix("macula-router: ").partition("; ")
-        raise LabError(f"{router}: {cause or f'its link command ended with {ended.code}'}", next_step)
-    status: dict[str, Any] = json.loads(ended.stdout)
-    return status
-
-
 def table(told: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The links of routers: what is asked of each direction, and what became of the packets so far."""
+    """The links: what is asked of each direction, and what became of the packets so far."""
     made = Table()
-    for heading in ("router", "way", "link", "seed"):
+    for heading in ("service", "way", "link", "seed"):
         made.add_column(heading)
     for heading in COUNTERS:
         made.add_column(heading, justify="right")
-    for router, status in told.items():
+    for service, status in told.items():
         for way in WAYS:
             counters = status["counters"].get(way, {})
             seed = str(status["seed"]) if counters else ""
-            made.add_row(router, way, status[way], seed, *(str(counters.get(name, "")) for name in COUNTERS))
+            made.add_row(service, way, status[way], seed, *(str(counters.get(name, "")) for name in COUNTERS))
     return made

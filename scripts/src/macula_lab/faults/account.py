@@ -135,3 +135,10 @@ def disturbed(calls: Sequence[Call], since: float, until: float = math.inf) -> f
     there was none."""
     bad = [call.begun for call in calls if since <= call.begun < until and call.bad]
     return max(bad) - since if bad else 0.0
+
+
+def within(calls: Sequence[Call], since: float, until: float, share: float) -> float:
+    """Seconds within which this share of the calls that began then was answered, nearest rank; infinite if it was
+    not."""
+    took = sorted(math.inf if call.error else call.ended - call.begun for call in calls if since <= call.begun < until)
+    return took[math.ceil(share * len(took)) - 1] if took else math.inf

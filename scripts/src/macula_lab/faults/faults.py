@@ -31,6 +31,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("bootstrap-restart", hosts.bootstrap_restart),
     Fault("pause", hosts.pause, UNANSWERED),
     Fault("partition", networks.partition, UNANSWERED),
+    Fault("loss", networks.loss, UNANSWERED),
 )
 
 

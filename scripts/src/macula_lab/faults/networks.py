@@ -2,8 +2,11 @@
 
 import time
 
+from macula_lab.events import shaping
+from macula_lab.faults.account import within
 from macula_lab.faults.ground import DEMO, Ground
 from macula_lab.faults.hosts import ELSEWHERE
+from macula_lab.faults.load import CALL_TIMEOUT
 from macula_lab.faults.outcome import Measure
 
 NETWORK = "mesh"
@@ -11,6 +14,10 @@ APART = ("gateway", "edge3")
 """Each side has one provider and one subscriber; the caller and the bootstrap are on the other."""
 SPLIT = 12.0
 """seconds: longer than a connection without a sign of life is kept"""
+
+LOSS = 20
+"""per cent of the packets of each node"""
+LOSSY = 8.0
 
 
 def partition(ground: Ground) -> list[Measure]:
@@ -31,3 +38,23 @@ def partition(ground: Ground) -> list[Measure]:
     one = ground.when("the mesh is one again", converged, healed, 15.0)
     after = ground.disturbed("calls are answered after it", healed, 5.0)
     return [ground.disturbed_while(ELSEWHERE, struck, healed, 2.0), one, after]
+
+
+def loss(ground: Ground) -> list[Measure]:
+    """Every node loses a fifth of all packets that it sends."""
+    nodes = tuple(ground.ids)
+    try:
+        for seed, name in enumerate(nodes):
+            shaping.ask(ground.mesh.engine, name, ["set", "--out", f"loss={LOSS}", "--seed", str(seed)])
+        struck = time.monotonic()
+        time.sleep(LOSSY)
+        ended = time.monotonic()
+    finally:
+        for name in nodes:
+            shaping.ask(ground.mesh.engine, name, ["set", "--out", "none"])
+    healed = time.monotonic()
+    after = ground.disturbed("calls are answered after it", healed, 2.0)
+    return [
+        Measure("99 of 100 calls are answered", within(ground.load.calls, struck, ended, 0.99), CALL_TIMEOUT),
+        after,
+    ]

@@ -107,10 +107,9 @@ def test_a_link_that_is_broken_says_so(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("words", "says", "next_step"),
     [
-        ("edge_a --delay 5", "ROUTER: edge_a is not a router", "choose one of: nat_a, nat_b"),
-        ("nowhere", "ROUTER: nowhere is not a router", "choose one of: nat_a, nat_b"),
-        ("internet --loss 1", "ROUTER: internet has no uplink (WAN)", "choose one of: nat_a, nat_b"),
-        ("--delay 5", "ROUTER: none is named", "choose one of: nat_a, nat_b"),
+        ("nowhere", "SERVICE: nowhere is not a service", "choose one of: nat_a, nat_b"),
+        ("internet --loss 1", "SERVICE: internet has no uplink (WAN)", "choose one of: nat_a, nat_b"),
+        ("--delay 5", "SERVICE: none is named", "choose one of: internet, nat_a, nat_b"),
         ("nat_a --clear --delay 5", "--clear: ", "use --clear alone"),
         ("nat_a --clear --seed 5", "--clear: ", "use --clear alone"),
         ("nat_a --delay 5 --jitter 6", "jitter: 6 is not within 0 to 5 ms", "within its limits"),
@@ -133,3 +132,26 @@ def test_what_a_router_refuses_is_told_in_its_words(lab: Lab) -> None:
         answer("nat_a", "--delay", "5")
     assert error.value.cause == "nat_a: devices: /dev/net/tun cannot be opened"
     assert error.value.next_step == "give the service `devices: [/dev/net/tun]`"
+
+
+def test_another_host_is_shaped_by_a_helper_beside_it_while_anything_is_asked(lab: Lab) -> None:
+    assert json.loads(answer("edge_a", "--json"))["edge_a"]["out"] == "none"
+    assert all(helper.removed for helper in lab.helpers), "nothing is asked of it"
+    answer("edge_a", "--loss", "20", "--direction", "out")
+    assert lab.cables["edge_a"].link == "loss=20"
+    (helper,) = [helper for helper in lab.helpers if not helper.removed]
+    assert list(json.loads(answer("--json"))) == ["nat_a", "nat_b", "edge_a"]
+    assert "loss=20" in answer("edge_a")
+    answer("edge_a", "--clear", "--direction", "out")
+    assert helper.removed and lab.cables["edge_a"].link == "none"
+    assert lab.asked == [("nat_a", ["show"]), ("nat_b", ["show"])], "routers shape themselves"
+
+
+def test_a_host_that_cannot_be_shaped_says_why_and_keeps_no_helper(lab: Lab) -> None:
+    lab.cables["edge_a"].refusal = "macula-router: devices: /dev/net/tun cannot be opened; load the module tun"
+    with pytest.raises(LabError, match="edge_a: devices: /dev/net/tun cannot be opened"):
+        answer("edge_a", "--loss", "20", "--direction", "out")
+    assert all(helper.removed for helper in lab.helpers)
+    lab.kill("edge_b")
+    with pytest.raises(LabError, match="edge_b does not run"):
+        answer("edge_b", "--delay", "5")
