@@ -33,6 +33,7 @@ NAMESPACES = {
     "test_events",
     "test_evidence",
     "test_faults_hosts",
+    "test_faults_machines",
     "test_faults_networks",
     "test_foreign_programs",
     "test_links",

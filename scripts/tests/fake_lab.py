@@ -218,6 +218,9 @@ class FakeEngine:
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> FakeHelper:
         raise NotImplementedError
 
+    def process(self, service: str) -> int:
+        return 4711
+
     def kept(self, name: str) -> FakeHelper | None:
         return next((helper for helper in self.helpers if helper.name == name and not helper.removed), None)
 

@@ -103,7 +103,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
             return result
 
         metrics = Metrics(telemetry)
-        reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer, metrics)
+        reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer, metrics, keystore)
         async with _application(driver, settings.handler_threads) as handlers:
             driver.start(handlers, addresses)
             strategy = Strategy(settings.call_strategy)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import socket
 import stat
 from contextlib import AbstractAsyncContextManager
@@ -266,6 +268,17 @@ async def test_the_socket_of_a_running_node_is_not(path: Path) -> None:
             async with serve(FakeMesh(), path):
                 pass
         assert "result" in await ask(path, "peers")
+
+
+async def test_a_socket_that_cannot_be_removed_does_not_keep_a_node_from_ending(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    async with serve(FakeMesh(), path):
+        monkeypatch.setattr("pathlib.Path.unlink", read_only)
+    assert os.path.exists(path)  # noqa: ASYNC240, PTH110 - as it is seen, whatever Path does
 
 
 async def test_a_path_that_cannot_be_a_socket_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "ready": True,
         "listen": "0.0.0.0:9443",
         "addresses": ["10.0.0.2:9443"],
+        "data_dir": {"path": "/data", "problem": ""},
         "reachable": False,
         "bootstraps": [BOOTSTRAP],
         "dht": {"nodes": 4},
@@ -41,7 +42,7 @@ def find(check: str, of: Mapping[str, Any], nat: Mapping[str, Any] = NAT, **hold
 
 def test_a_node_that_is_well_needs_nothing() -> None:
     findings = diagnose(status(), NAT, {"org.example.add": ["own", "other"]})
-    assert [one.verdict for one in findings] == [Verdict.OK] * 7
+    assert [one.verdict for one in findings] == [Verdict.OK] * 8
     assert [one.check for one in findings] == [
         "bootstrap",
         "mesh",
@@ -49,6 +50,7 @@ def test_a_node_that_is_well_needs_nothing() -> None:
         "reached by others",
         "UDP",
         "clock",
+        "data directory",
         "record",
     ]
     assert not any(one.remedy for one in findings)
@@ -161,3 +163,23 @@ def test_the_clock_is_compared_with_most(clocks: tuple[float, ...], verdict: Ver
 )
 def test_records_are_kept_by_others(holders: list[str], verdict: Verdict) -> None:
     assert find("record", status(), org=holders).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("problem", "remedy"),
+    [
+        ("No space left on device", "free space there, or give a directory that the node may write"),
+        ("Read-only file system", "mount it writable, or give a directory that the node may write"),
+        ("Permission denied", "give a directory that the node may write"),
+    ],
+)
+def test_a_data_directory_that_cannot_be_written_is_named_with_what_to_do(problem: str, remedy: str) -> None:
+    broken = status(data_dir={"path": "/data", "problem": problem})
+    found = find("data directory", broken)
+    assert (found.verdict, found.remedy) == (Verdict.WARNING, remedy)
+    assert found.seen == f"nothing can be kept in /data: {problem}; the node goes on with what it knows"
+    assert found in glance(broken)
+
+
+def test_a_node_that_keeps_nothing_has_no_data_directory() -> None:
+    assert not [one for one in diagnose(status(data_dir=None), NAT, {}) if one.check == "data directory"]

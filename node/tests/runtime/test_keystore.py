@@ -6,6 +6,7 @@ import random
 import re
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -144,3 +145,36 @@ def test_pins_are_bounded(tmp_path: Path) -> None:
     (tmp_path / "pins.json").write_text(" " * (MAX_PINS_FILE + 1))
     with pytest.raises(ConfigError, match="more than"):
         Keystore(tmp_path).pins()
+
+
+def test_what_keeps_a_directory_from_being_written_is_seen_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystore = Keystore(tmp_path)
+    assert keystore.problem() == ""
+    assert Keystore(tmp_path / "gone").problem() == os.strerror(errno.ENOENT)
+    room = os.statvfs(tmp_path)
+
+    def seen(**changes: int) -> str:
+        names = [name for name in dir(room) if name.startswith("f_")]
+        told = SimpleNamespace(**{name: getattr(room, name) for name in names} | changes)
+        monkeypatch.setattr("os.statvfs", lambda path: told)
+        return keystore.problem()
+
+    assert seen(f_bavail=0) == seen(f_favail=0, f_files=9) == os.strerror(errno.ENOSPC)
+    assert seen(f_favail=0, f_files=0) == "", "this file system does not count inodes"
+    assert seen(f_flag=os.ST_RDONLY) == os.strerror(errno.EROFS)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert seen() == os.strerror(errno.EACCES)
+
+
+def test_a_full_directory_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(
+        ConfigError, match=f"cannot write {tmp_path}/identity.key: No space left.*; free space there, or"
+    ):
+        Keystore(tmp_path).load_or_create_identity()
+    assert list(tmp_path.iterdir()) == [], "nothing half-written stays"

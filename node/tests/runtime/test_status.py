@@ -43,7 +43,7 @@ def peer_record(who: NodeId) -> Record:
 
 def reporter(find: Any) -> StatusReporter:
     anything: Any = SimpleNamespace()
-    return StatusReporter(NodeId(bytes(32)), anything, anything, (), find, anything)
+    return StatusReporter(NodeId(bytes(32)), anything, anything, (), find, anything, None)
 
 
 async def test_peers_are_looked_up_together_a_bounded_number_at_a_time_and_keep_their_order() -> None:

@@ -25,6 +25,7 @@ from macula.runtime.jsonlines import MAX_LINE, read_object, write_object
 MAX_CLIENTS = 64
 MAX_PATH = 107
 """Longest path of a unix socket in bytes (unix(7), less the final zero)."""
+OTHER_PATH = "name one in a directory that the node may write (--control-socket, MACULA_CONTROL_SOCKET)"
 REQUEST_DEADLINE = 5.0
 """Seconds for a client to send its request."""
 
@@ -69,7 +70,7 @@ def _listen(path: Path) -> socket.socket:
             os.umask(before)
     except OSError as error:
         listening.close()
-        raise ConfigError("control_socket", f"cannot listen on {path}: {error.strerror}") from error
+        raise ConfigError("control_socket", f"cannot listen on {path}: {error.strerror}; {OTHER_PATH}") from error
     except ConfigError:
         listening.close()
         raise
@@ -77,7 +78,9 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    # What cannot be removed, as on a file system that has become read-only, is replaced when the next node starts.
+    with suppress(OSError):
+        path.unlink()
 
 
 def _remove_stale(path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from macula.runtime.keystore import remedy
+
 CLOCK_SLACK = 5.0
 """Seconds by which clocks may differ without a word."""
 CROWDED = 0.9
@@ -49,6 +51,7 @@ def diagnose(status: State, nat: State, holders: Mapping[str, Sequence[str]]) ->
         _entry(status, nat) if status["reachable"] else _relays(status),
         _udp(nat),
         _clock(status),
+        *_data_dir(status),
         *(_record(status, name, nodes) for name, nodes in holders.items()),
     ]
 
@@ -61,6 +64,7 @@ def glance(status: State) -> list[Finding]:
         _pool(status),
         *([] if status["reachable"] else [_relays(status)]),
         _clock(status),
+        *_data_dir(status),
     ]
 
 
@@ -175,6 +179,16 @@ def _clock(status: State) -> Finding:
     seen = f"{'ahead of' if off > 0 else 'behind'} {len(wrong)} of {len(peers)} peers by at least {abs(off):.0f} s"
     verdict = Verdict.FAULT if abs(off) > CLOCK_LIMIT else Verdict.WARNING
     return Finding("clock", verdict, seen, "set this host's clock, such as by `timedatectl set-ntp true`")
+
+
+def _data_dir(status: State) -> Iterator[Finding]:
+    if not (kept := status["data_dir"]):
+        return
+    if not kept["problem"]:
+        yield Finding("data directory", Verdict.OK, f"{kept['path']} can be written")
+        return
+    seen = f"nothing can be kept in {kept['path']}: {kept['problem']}; the node goes on with what it knows"
+    yield Finding("data directory", Verdict.WARNING, seen, remedy(kept["problem"]))
 
 
 def _record(status: State, name: str, holders: Sequence[str]) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -34,6 +35,25 @@ class Keystore:
         self._key = key
         self._identity = key or data_dir / IDENTITY_FILE
         self._pins = data_dir / PINS_FILE
+
+    @property
+    def folder(self) -> Path:
+        """The data directory."""
+        return self._dir
+
+    def problem(self) -> str:
+        """Why nothing could be written now, as far as that is seen without writing; empty if all is well."""
+        try:
+            room = os.statvfs(self._dir)
+        except OSError as error:
+            return error.strerror or str(error)
+        if room.f_flag & os.ST_RDONLY:
+            return os.strerror(errno.EROFS)
+        if not os.access(self._dir, os.W_OK):
+            return os.strerror(errno.EACCES)
+        # One block for a file; where inodes are counted, one of these.
+        full = not room.f_bavail or (room.f_files and not room.f_favail)
+        return os.strerror(errno.ENOSPC) if full else ""
 
     def load_or_create_identity(self) -> Identity:
         """The identity of an earlier run, or a new one that is kept from now on."""
@@ -130,8 +150,7 @@ class Keystore:
         except OSError as error:
             raise ConfigError(
                 "data_dir",
-                f"cannot write {path}: {error.strerror}; give a directory that the node may write (--data-dir, "
-                "MACULA_DATA_DIR)",
+                f"cannot write {path}: {error.strerror}; {remedy(error.strerror or '')} (--data-dir, MACULA_DATA_DIR)",
             ) from error
 
     def _sync_directory(self) -> None:
@@ -140,6 +159,13 @@ class Keystore:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def remedy(reason: str) -> str:
+    """What to do about a data directory in which nothing can be written, by the system's words for it."""
+    first = {errno.ENOSPC: "free space there, or ", errno.EROFS: "mount it writable, or "}
+    known = {os.strerror(number): words for number, words in first.items()}
+    return f"{known.get(reason, '')}give a directory that the node may write"
 
 
 def _seed_of(pem: bytes) -> bytes:

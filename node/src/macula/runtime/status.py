@@ -19,6 +19,7 @@ from macula.core.results import BootstrapStatus, LookupResult, NodeStatus, PeerS
 from macula.engine import EngineSettings
 from macula.errors import ProtocolError
 from macula.identity import NodeId
+from macula.runtime.keystore import Keystore
 from macula.runtime.metrics import Metrics
 from macula.runtime.transport import PathStatus, Transport
 
@@ -39,6 +40,7 @@ class StatusReporter:
         addresses: tuple[Address, ...],
         find_peer: FindPeer,
         metrics: Metrics,
+        keystore: Keystore | None,
     ) -> None:
         self._node_id = node_id
         self._settings = settings
@@ -46,6 +48,7 @@ class StatusReporter:
         self._addresses = addresses
         self._find_peer = find_peer
         self._metrics = metrics
+        self._keystore = keystore
         self._started = time.monotonic()
         self._version = version("macula-mesh")
 
@@ -65,6 +68,7 @@ class StatusReporter:
             "ready": status.ready,
             "listen": str(self._transport.local_address),
             "addresses": [str(address) for address in self._addresses],
+            "data_dir": _data_dir(self._keystore),
             "reachable": self._settings.reachable,
             "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],
             "nat": status.nat,
@@ -149,6 +153,10 @@ class StatusReporter:
             "bytes_sent": path.bytes_sent if path else 0,
             "bytes_received": path.bytes_received if path else 0,
         }
+
+
+def _data_dir(keystore: Keystore | None) -> dict[str, str] | None:
+    return None if keystore is None else {"path": str(keystore.folder), "problem": keystore.problem()}
 
 
 def _bootstrap(entry: BootstrapStatus, names: Mapping[NodeId, str]) -> dict[str, Any]:

@@ -110,6 +110,9 @@ class Engine(Protocol):
     def attach(self, service: str, network: str, address: IPv4Address | None = None) -> None:
         """Give the service an interface in this network, and the network's gateway as default route if it has none."""
 
+    def process(self, service: str) -> int:
+        """The process id of a service's main program, as this host knows it."""
+
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> Helper:
         """A helper in a network namespace of its own, in networks of the plan; `gateway`: with their default route."""
 

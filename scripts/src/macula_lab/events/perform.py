@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
-from macula_lab.events import hosts, journal, links, routers, splits
+from macula_lab.events import disks, hosts, journal, links, routers, splits
 from macula_lab.events.event import Event, Happened
 
 
@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "NETWORK HOST,HOST", "these hosts of a network and its others no longer hear each other", splits.split
         ),
         "join": Kind("NETWORK", "all its hosts hear each other again", splits.join),
+        "disk": Kind("SERVICE full|read-only|well", "its data directory becomes that, while it runs", disks.disk),
         "kill": Kind("SERVICE", "its program dies at once (SIGKILL)", hosts.kill),
         "stop": Kind("SERVICE", "its program is asked to end (SIGTERM)", hosts.stop),
         "restart": Kind("SERVICE", "it starts, or starts again, with its data", hosts.restart),

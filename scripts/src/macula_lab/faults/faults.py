@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from macula_lab.errors import LabError
-from macula_lab.faults import hosts, networks
+from macula_lab.faults import hosts, machines, networks
 from macula_lab.faults.ground import Ground
 from macula_lab.faults.outcome import Measure
 
@@ -32,6 +32,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("pause", hosts.pause, UNANSWERED),
     Fault("partition", networks.partition, UNANSWERED),
     Fault("loss", networks.loss, UNANSWERED),
+    Fault("disk-full", machines.full),
+    Fault("disk-read-only", machines.read_only),
 )
 
 

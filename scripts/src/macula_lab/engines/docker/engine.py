@@ -154,6 +154,11 @@ class DockerEngine:
         """Put a container into a network, with the address the file gives it there unless another one is named."""
         self._connect(service, self._container(service), network, address)
 
+    def process(self, service: str) -> int:
+        """The first process of a service's container, if the engine's processes are this host's."""
+        with doing(f"look at {service}"):
+            return int(self._container(service).attrs["State"]["Pid"])
+
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> ContainerHelper:
         """A container of the lab's own in these networks."""
         found = {str(self._network(network).name): address for network, address in networks.items()}

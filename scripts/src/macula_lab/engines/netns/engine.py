@@ -139,6 +139,10 @@ class NamespaceEngine:
         with self._project.locked():
             interfaces.attach(self.plan, self._project, self._service(service), network, address)
 
+    def process(self, service: str) -> int:
+        """The process of a service that runs."""
+        return self._running(service)
+
     def helper(self, name: str, networks: Mapping[str, IPv4Address], *, gateway: bool = True) -> NamespaceHelper:
         """A namespace of the lab's own in these networks; one of that name that is left from before is removed."""
         if not self._supervisor.runs():
