@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from macula.core.lanes import Lane
 from macula.providers.quic.lanes import _Inbound
+from macula.providers.quic.settings import QuicSettings
 from macula.wire import encode, encode_value
 from macula.wire.header import MAX_PAYLOAD, pack_header
 from macula.wire.messages import Call, Cancel, Ping, Pong, Publish, Reply
@@ -90,6 +92,25 @@ async def test_frames_that_are_never_finished_hold_one_window_for_each_lane(stag
             attacker.send(Lane.RPC, b"\x00" + pack_header(0x7F, 0))
             assert (await attacker.closed()).code in ("bad_frame", "bad_message")
             assert not inbound(stage, attacker)
+
+
+async def test_frames_that_trickle_in_on_every_lane_end_the_connection(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("macula.api.QuicSettings", partial(QuicSettings, frame_time=0.5, frame_rate=1e9))
+    async with scene(caplog, monkeypatch) as stage, stage.attack(EVE) as attacker:
+        await attacker.greet()
+        for lane in Lane:
+            attacker.send(lane, pack_header(Call.TYPE, MAX_PAYLOAD) + bytes(MIB // 2))
+        await eventually(stage, lambda: stage.endpoint.unread > 2 * MIB)
+        while attacker.end is None:
+            for lane in Lane:
+                attacker.send(lane, bytes(1))
+            await stage.works()
+        assert attacker.end == ("unexpected", "a message was not finished in time")
+        assert stage.endpoint.unread == 0
+        await stage.works()
+    assert stage.warnings(EVE.node_id) == [("connection.down", "unexpected")]
 
 
 async def test_events_that_nobody_subscribed_hold_nothing(stage: Scene) -> None:

@@ -13,6 +13,7 @@ import pytest
 from macula.api import _engine_settings, _quic_settings
 from macula.config import Settings
 from macula.core.lanes import Lane
+from macula.core.limits import Limit
 from macula.core.record import MAX_RECORD
 from macula.dht.settings import DhtSettings
 from macula.engine.peer import MAX_EARLY
@@ -28,6 +29,7 @@ from macula.providers.quic.tunnel.settings import TunnelSettings
 from macula.pubsub.settings import PubSubSettings
 from macula.relay.settings import RelaySettings, RouteSettings
 from macula.rpc.settings import RpcSettings
+from macula.runtime.metrics.families import FAMILIES
 from macula.wire import codes
 from macula.wire.header import MAX_FRAME
 
@@ -68,12 +70,13 @@ class Row(NamedTuple):
     setting: str
     refusal: str
     seen: str
+    metric: str
 
 
 def rows() -> Iterator[Row]:
     for line in (NODE / "docs" / "limits.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == 5 and cells[0] != "what" and not set(cells[0]) <= {"-"}:
+        if line.startswith("|") and len(cells) == 6 and cells[0] != "what" and not set(cells[0]) <= {"-"}:
             yield Row(*cells)
 
 
@@ -111,10 +114,33 @@ def test_traces_and_fields_exist() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (NODE / "src").rglob("*.py"))
     for seen in {word for row in ROWS for word in re.findall(r"`([\w.]+)`", row.seen)}:
         field, _, part = seen.partition(".")
-        in_status = f'"{field}": asdict' in source and all(
+        in_status = re.search(rf'"{field}": (structs\.)?(asdict|self\._transport)', source) and all(
             re.search(rf"\b{each}\b", source) for each in part.split(".")
         )
         assert f'"{seen}"' in source or in_status, seen
+
+
+def label_values() -> Iterator[tuple[str, str, str]]:
+    """Metric, label and value wherever the tables name a value."""
+    for row in ROWS:
+        for name, label, value in re.findall(r'`(?:(\w+)\{)?(\w+)="(\w+)"\}?`', row.metric):
+            yield name or "macula_limits_met_total", label, value
+
+
+def test_every_limit_has_a_metric_with_these_labels() -> None:
+    families = {family.name: {label.name: label.values for label in family.labels} for family in FAMILIES}
+    for row in ROWS:
+        assert row.metric or row.refusal.endswith("to the application"), row.what
+        assert set(re.findall(r"macula_\w+", row.metric)) <= set(families), row.what
+    for name, label, value in label_values():
+        assert not families[name][label] or value in families[name][label], (name, label, value)
+    assert {value for name, _, value in label_values() if name == "macula_limits_met_total"} == set(Limit)
+
+
+def test_every_limit_that_is_told_is_met_somewhere() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (NODE / "src").rglob("*.py"))
+    for limit in Limit:
+        assert re.search(rf"Limit\.{limit.name}\b", source), limit
 
 
 def test_what_a_node_is_told_of_them_reaches_its_parts() -> None:
@@ -125,6 +151,7 @@ def test_what_a_node_is_told_of_them_reaches_its_parts() -> None:
     rates = Settings(
         control_rate=20, message_rate=30, byte_rate=40, bulk_rate=50, call_rate=60, event_rate=70, name="n"
     )
+    assert (engine.pool.max_per_network, engine.dht.total_quota) == (7, 99)
     quic, engine = _quic_settings(rates), _engine_settings(rates, {})
     assert (quic.control_rate, quic.message_rate, quic.byte_rate, quic.bulk_rate) == (20, 30, 40, 50)
     assert (engine.rpc.call_rate, engine.pubsub.event_rate) == (60, 70)

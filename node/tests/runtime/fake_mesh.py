@@ -109,6 +109,7 @@ class FakeMesh:
                 "relay_failovers": 1,
             },
             "handshakes": {"under_way": 5, "refused": {"rate": 6}},
+            "unread_bytes": 9000,
             "tunnels": {"ports": [], "inbound": 0, "outbound": 1, "dropped": 0, "refused": {"full": 2}},
             "pool": {"size": 1, "hits": 3, "misses": 1, "hit_rate": 0.75, "limit": 1000},
             "relays": self.relays,

@@ -30,7 +30,17 @@ class Limit(StrEnum):
     RECORD_RATE = "record_rate"
     """Records that one peer brings per second."""
     RECORDS = "records"
-    """Records that are kept, of all, of one peer or of one publisher."""
+    """Records that are kept, of all, of one peer or of one publisher; their size and their life."""
+    LOOKUPS = "lookups"
+    """Lookups that wait, and the queries and the time of one."""
+    SUBSCRIBERS = "subscribers"
+    """Subscriber nodes of one topic."""
+    PUBLISHERS = "publishers"
+    """Publishers times topics that a subscriber remembers."""
+    ENVELOPES = "envelopes"
+    """Envelopes of one peer per second, and their hops."""
+    STUN = "stun"
+    """STUN requests per second, of one network or of all."""
 
 
 LANES = {
@@ -41,6 +51,7 @@ LANES = {
 }
 
 
-def met(limit: Limit, peer: NodeId) -> Trace:
-    """Something that a peer sent was refused, dropped or made to wait. Honest ones meet limits, too."""
-    return Trace("limit.met", {"limit": limit.value, "peer": peer}, f"limit {limit} {peer}")
+def met(limit: Limit, peer: NodeId | None = None) -> Trace:
+    """Something was refused, dropped, cut short or made to wait; what `peer` sent, if that is one peer's doing. Honest
+    ones meet limits, too."""
+    return Trace("limit.met", {"limit": limit.value, "peer": peer or ""}, f"limit {limit} {peer or ''}")

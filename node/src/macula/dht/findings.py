@@ -24,13 +24,18 @@ class Findings:
         if holder is not None and record.key != self.key:
             return False
         best = self._best.get(record.node)
-        if best is None and len(self._best) >= self._most:
+        if best is None and self.full:
             return True
         if best is None or record.seq > best.seq:
             self._best[record.node] = record
         if holder is not None:
             self._held.setdefault(holder, {})[record.node] = record.seq
         return True
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for records of more nodes."""
+        return len(self._best) >= self._most
 
     def completed(self, holder: NodeId) -> None:
         """The holder has returned all it has, so what it did not return is missing there."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from macula.core.effects import Trace
+from macula.core.limits import Limit, met
 from macula.core.peer_record import PeerInfo
 from macula.dht.contacts import Contacts
 from macula.dht.findings import Findings
@@ -84,7 +85,10 @@ class Lookups:
         if len(self._waiting) < self._settings.max_waiting_lookups:
             self._waiting.append(search)
             self._begin_waiting(turn)
+            if self._waiting and not self._beginning:
+                turn.emit(met(Limit.LOOKUPS))
         else:
+            turn.emit(met(Limit.LOOKUPS))
             turn.emit(Trace("dht.lookup.refused", {"waiting": len(self._waiting)}, limit="dht.lookup.refused"))
             search.ended = True
             search.done(turn, search)
@@ -93,6 +97,7 @@ class Lookups:
         """A search has taken too long: it ends with what it has."""
         search = self._running.get(number)
         if search:
+            turn.emit(met(Limit.LOOKUPS))
             self._end(turn, number, search)
 
     def _begin_waiting(self, turn: Turn) -> None:
@@ -143,6 +148,11 @@ class Lookups:
         if self._queries.is_connected(info.node):
             return False
         return any(search.silent[address.host] >= self._settings.max_silent for address in info.addresses)
+
+    def _is_cut_short(self, search: Search, lookup: Lookup) -> bool:
+        full = search.findings is not None and search.findings.full
+        in_vain = any(count >= self._settings.max_silent for count in search.silent.values())
+        return full or in_vain or lookup.queries >= self._settings.lookup_queries
 
     def _ask(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes) -> None:
         realm = search.realm or common_realm(self._realms, info.realms) or ""
@@ -216,6 +226,8 @@ class Lookups:
         del self._running[number]
         self._timers.cancel((Due.LOOKUP, number))
         if search.lookup and search.lookup.queries:
+            if self._is_cut_short(search, search.lookup):
+                turn.emit(met(Limit.LOOKUPS))
             turn.emit(
                 Trace(
                     "dht.lookup.stop",

@@ -84,8 +84,9 @@ class Server:
         code = self._storage.offer(encoded, peer, realm, turn.wall)
         if code not in _NO_FAULT:
             turn.refuse("dht.record.refused", peer, code)
-        if code == codes.QUOTA:
+        if code in (codes.QUOTA, codes.TOO_LARGE, codes.BAD_TTL):
             turn.emit(met(Limit.RECORDS, peer))
+        if code == codes.QUOTA:
             turn.emit(Trace("dht.record.over_quota", {"peer": peer}, limit=f"dht.record.over_quota {peer}"))
         if code == codes.STORED:
             record = self._verifier.record(encoded)

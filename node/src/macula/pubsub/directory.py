@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from macula.core.effects import Trace
+from macula.core.limits import Limit, met
 from macula.core.record import Kind, Record
 from macula.core.requests import FindRecords, RecordsFound
 from macula.core.service import Action
@@ -87,6 +88,7 @@ class Directory:
         kept = kept[: self._settings.max_subscribers]
         if len(kept) < len(listing.found):
             fields = {"topic": listing.topic, "subscribers": len(listing.found), "kept": len(kept)}
+            self._emit(met(Limit.SUBSCRIBERS))
             self._emit(Trace("publish.truncated", fields, limit=f"publish.truncated {listing.topic}"))
         listing.nodes, listing.found = dict.fromkeys(kept), {}
         listing.asked = listing.asking

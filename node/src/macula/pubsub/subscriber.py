@@ -177,6 +177,7 @@ class Subscriber:
         if stream is None:
             while len(self._streams) >= self._settings.max_streams:
                 self._drop(next(iter(self._streams.values())))
+                self._emit(met(Limit.PUBLISHERS, key[0]))
             base = min(message.floor, message.sequence)
             stream = self._streams[key] = _Stream(key, message.epoch, Window(base), now)
         stream.seen_at = now

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from macula.core.effects import Trace
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
+from macula.core.limits import Limit, met
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import (
     PeerDown,
@@ -165,7 +166,7 @@ class EnvelopeRouter:
         if len(envelope.payload) > self._settings.max_payload:
             return self._refuse(peer, envelope, codes.TOO_LARGE)
         if not self._neighbours.take(peer, len(envelope.payload), now):
-            return self._refuse(peer, envelope, codes.BUSY)
+            return [*self._refuse(peer, envelope, codes.BUSY), met(Limit.ENVELOPES, peer)]
         if envelope.destination_node_id == self._self:
             return self._open(peer, envelope, now, wall)
         return self._forward(peer, envelope, now)
@@ -195,7 +196,7 @@ class EnvelopeRouter:
         if self._forwarded.get(envelope_id, now) or self._sent.get(envelope_id, now):
             return [_dropped(peer, "the envelope was forwarded before")]
         if envelope.hop_count + 1 > min(envelope.max_hops, self._settings.max_hops):
-            return self._refuse(peer, envelope, codes.MAX_HOPS_EXCEEDED)
+            return [*self._refuse(peer, envelope, codes.MAX_HOPS_EXCEEDED), met(Limit.ENVELOPES, peer)]
         next_hop = self._neighbours.next_hop(destination, envelope.realm, visited)
         if next_hop is None:
             return self._refuse(peer, envelope, codes.NO_ROUTE)

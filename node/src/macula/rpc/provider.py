@@ -217,7 +217,7 @@ class CallProvider:
         actions.append(Deliver(handler.delivery, content))
         if load.args_bytes > self._settings.args_high_water and not load.paused and not handler.routed:
             load.paused = True
-            actions.append(PauseReading(handler.caller, Lane.RPC, True))
+            actions += [PauseReading(handler.caller, Lane.RPC, True), met(Limit.ARGUMENTS, handler.caller)]
         return actions
 
     def _open(self, handler: _Handler, call: StreamCall, now: float) -> list[Action]:

@@ -73,6 +73,7 @@ class StatusReporter:
             "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],
             "nat": status.nat,
             "handshakes": asdict(self._transport.handshakes),
+            "unread_bytes": self._transport.unread,
             "tunnels": asdict(self._transport.tunnels),
             "dht": structs.asdict(status.dht),
             "pool": structs.asdict(status.pool) | {"limit": self._settings.pool.max_size},

@@ -99,6 +99,11 @@ class Transport(Protocol):
         ...
 
     @property
+    def unread(self) -> int:
+        """Bytes that came of all peers and cannot be read yet."""
+        ...
+
+    @property
     def tunnels(self) -> TunnelCounts:
         """What goes over TCP."""
         ...

@@ -85,6 +85,11 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes that came of a frame whose rest did not."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Decoded]:
         """The messages completed by `data`, oldest first. Raises ProtocolError."""
         self._buffer += data

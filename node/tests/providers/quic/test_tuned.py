@@ -28,6 +28,7 @@ TLS = {
     "_signature_algorithms",
 }  # fmt: skip
 SENDER = {"_buffer_start", "_buffer_stop"}
+RECEIVER = {"_buffer"}
 
 
 def connection() -> TunedConnection:
@@ -48,6 +49,7 @@ def connection() -> TunedConnection:
         (lambda quic: quic.congestion, {"_max_datagram_size", "bytes_in_flight"}),
         (lambda quic: quic.tls, TLS),
         (lambda quic: quic._get_or_create_stream_for_send(2).sender, SENDER),
+        (lambda quic: quic._get_or_create_stream_for_send(2).receiver, RECEIVER),
         (lambda quic: quic._get_or_create_stream_for_send(2), {"max_stream_data_local", "max_stream_data_local_sent"}),
         (lambda quic: quic._local_max_data, {"value", "sent", "frame_type"}),
     ],
@@ -59,7 +61,7 @@ def test_every_private_attribute_that_we_touch_exists(owner: object, names: set[
 
 def test_no_other_private_attribute_is_touched() -> None:
     touched = set(re.findall(r"(?:\.|def )(_[a-z][a-z_]*)", inspect.getsource(tuned)))
-    assert touched == CONNECTION | LOSS | TLS | SENDER
+    assert touched == CONNECTION | LOSS | TLS | SENDER | RECEIVER
 
 
 def test_what_we_override_has_the_signature_that_aioquic_calls() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from macula.core.address import Address
-from macula.core.effects import OpenSocket, SendDatagram
+from macula.core.effects import OpenSocket, SendDatagram, Trace
 from macula.core.events import DatagramReceived
+from macula.core.limits import Limit, met
 from macula.core.network_limiter import PrefixLimiter
 from macula.core.token_bucket import TokenBucket
 from macula.nat import stun
@@ -62,12 +63,12 @@ class Responder:
         """One of the wanted sockets is open."""
         self._places[number] = local
 
-    def answer(self, event: DatagramReceived, asked: Message, now: float) -> SendDatagram | None:
-        """The answer to a binding request; None if this node gives none, or too many were asked for."""
+    def answer(self, event: DatagramReceived, asked: Message, now: float) -> SendDatagram | Trace | None:
+        """The answer to a binding request; None if this node gives none, a trace if too many were asked for."""
         if not self._settings.answers or asked.kind is not Kind.REQUEST:
             return None
         if not self._limiter.take(event.source.host, now) or not self._total.take(1, now):
-            return None
+            return met(Limit.STUN)
         try:
             change = asked.change
         except StunError:

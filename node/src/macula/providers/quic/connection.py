@@ -14,7 +14,7 @@ from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
-from macula.providers.quic.lanes import InboundLanes, Reading
+from macula.providers.quic.lanes import InboundLanes, Reading, Unread
 from macula.providers.quic.mtu import PathMtu, room
 from macula.providers.quic.notes import (
     Credit,
@@ -38,9 +38,6 @@ from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection
 from macula.wire import codes
 
 _ROUNDING = 1e-6
-_BLACK_HOLE = 3
-"""Rounds in which large packets were lost and none arrived, after which datagrams shrink. With fewer, random loss of a
-few packets in a hundred is often taken for a black hole."""
 _SETTLING_TIME = 0.1
 """Seconds from the handshake to the first probe of the path's MTU."""
 
@@ -98,6 +95,11 @@ class Connection:
     def datagram_size(self) -> int:
         """The largest datagram that is sent, in bytes: what the path is known to carry. Probes are larger."""
         return self._quic.datagram_size
+
+    @property
+    def unread(self) -> list[Unread]:
+        """What came and cannot be read, for what is missing of it or before it."""
+        return self.inbound.unread(self._quic.incomplete)
 
     @property
     def over(self) -> bool:
@@ -278,11 +280,8 @@ class Connection:
         return self.state is State.ACTIVE and self.path.proven and self._closing is None and self._quic.end is None
 
     def _fit(self, now: float) -> None:
-        for number, arrived in self._quic.outcomes:
-            (self._mtu.answered if arrived else self._mtu.lost)(number, now)
+        self._mtu.learn(self._quic.outcomes, self._quic.congestion.large_losses, now)
         self._quic.outcomes.clear()
-        if self._quic.congestion.large_losses >= _BLACK_HOLE:
-            self._mtu.black_hole(now)
         self._quic.resize(self._mtu.size)
 
     def _heard(self, now: float) -> None:

@@ -28,6 +28,7 @@ from macula.core.events import DatagramReceived, Event, PathMoved, PeerRefused
 from macula.core.route import Relayed, Route
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
+from macula.providers.quic.audit import Audit
 from macula.providers.quic.authority import Authority, Credentials
 from macula.providers.quic.certificate import make_certificate
 from macula.providers.quic.closing import LOST, Closing
@@ -88,6 +89,7 @@ class Endpoint:
             self.renew(authority.credentials)
         self._admission = Admission(self._settings, rng)
         self._connections = Connections(self._settings, rng, authority)
+        self._audit = Audit(self._settings)
         self._relays = RelayPort(rng)
         self._datagrams: list[tuple[bytes, Route]] = []
         self._events: deque[Event] = deque()
@@ -133,6 +135,11 @@ class Endpoint:
         """Handshakes that others began."""
         return HandshakeCounts(self._connections.half_open, dict(self._admission.refused))
 
+    @property
+    def unread(self) -> int:
+        """Bytes that came and cannot be read, for what is missing of them or before them."""
+        return sum(part.size for connection in self._connections for part in connection.unread)
+
     def datagram_size(self, peer: NodeId) -> int | None:
         """The largest datagram that is sent to a connected peer, probes apart, in bytes."""
         session = self._sessions.get(peer)
@@ -177,6 +184,7 @@ class Endpoint:
         connection = owner or self._admit(data, source, now)
         if connection is None:
             return
+        self._audit.heard(now)
         connection.receive(data, source, now, ttl)
         if owner is None and not connection.started:
             self._connections.discard(connection)
@@ -225,6 +233,9 @@ class Endpoint:
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""
+        if self._audit.next_at is not None and now >= self._audit.next_at:
+            for connection, closing in self._audit.look(self._connections, now):
+                self._connections.give_up(connection, closing)
         for connection in self._connections.pop_due(now):
             self._datagrams += connection.handle_timer(now)
             self._connections.touch(connection)
@@ -262,7 +273,8 @@ class Endpoint:
 
     def next_deadline(self) -> float | None:
         """When to call handle_timer; asked after datagrams_to_send."""
-        return self._connections.next_deadline()
+        deadlines = (self._connections.next_deadline(), self._audit.next_at)
+        return min((at for at in deadlines if at is not None), default=None)
 
     # Connections.
 

@@ -11,7 +11,9 @@ was read opens the window again, so a peer that goes on is stopped by it, and no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from macula.core.lanes import Lane
 from macula.core.pace import Pace
@@ -33,6 +35,16 @@ CONTROL_SIZE = 4096
 Reading = tuple[Lane, list[Decoded], bool, bool]
 """What was read on a lane; whether it is the last of it; and whether from now on the rest has to wait for the rate of
 the lane. A plain tuple, which costs a tenth of a named one: there is one for each packet."""
+
+
+class Unread(NamedTuple):
+    """Of a stream: the offset up to which its messages were read, the bytes that came after it, and whether it is this
+    node that does not read on."""
+
+    stream_id: int
+    start: int
+    size: int
+    waits: bool
 
 
 @dataclass(slots=True)
@@ -124,6 +136,21 @@ class InboundLanes:
         self._turn, self._left = now, (1 << 30 if last else TURN)
         behind = sorted(self._behind.values(), key=lambda inbound: inbound.lane)
         return [self._read_waiting(inbound, now) for inbound in behind]
+
+    def unread(self, incomplete: Mapping[int, int]) -> list[Unread]:
+        """What came of each stream and cannot be read; `incomplete` are bytes by stream that are not here yet."""
+        parts = []
+        for stream_id, beyond in incomplete.items():
+            start, size, waits = 0, beyond, False
+            inbound = self._by_stream.get(stream_id)
+            if inbound is not None:
+                unfinished = inbound.decoder.unfinished
+                size += unfinished + len(inbound.waiting)
+                start = inbound.consumed - unfinished
+                waits = bool(inbound.waiting) or inbound.lane in self._paused
+            if size:
+                parts.append(Unread(stream_id, start, size, waits))
+        return parts
 
     def pause(self, lane: Lane, paused: bool) -> None:
         """Stop or go on opening a lane's window; it counts for a lane that is not open yet, too."""

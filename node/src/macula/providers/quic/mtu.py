@@ -8,6 +8,7 @@ answer it, which answers nobody else.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from macula.core.route import Relayed, Route
@@ -25,6 +26,9 @@ RAISE_TIME = 600.0
 BLACK_HOLE_TIME = 60.0
 """Seconds from a black hole to the next search."""
 
+_BLACK_HOLE = 3
+"""Rounds in which large packets were lost and none arrived, after which datagrams shrink. With fewer, random loss of a
+few packets in a hundred is often taken for a black hole."""
 _JITTER = 0.1
 
 
@@ -66,6 +70,14 @@ class PathMtu:
         self._count += 1
         self._under_way = Probe(self._count, next(size for size in self._ladder if size > self.size))
         return self._under_way
+
+    def learn(self, outcomes: Iterable[tuple[int, bool]], large_losses: int, now: float) -> None:
+        """Probes by number that ended, and whether they arrived; and rounds in a row in which large packets were lost
+        and none arrived."""
+        for number, arrived in outcomes:
+            (self.answered if arrived else self.lost)(number, now)
+        if large_losses >= _BLACK_HOLE:
+            self.black_hole(now)
 
     def answered(self, number: int, now: float) -> None:
         """A probe has arrived. If the path is another one since, that says nothing."""

@@ -24,6 +24,12 @@ class QuicSettings:
     """Largest UDP payload that a path is probed for, 1200 to 65527. Datagrams start at 1200, grow to what arrives."""
     lane_window: int = 1 << 20
     """What a peer may send on a lane before it is consumed; the connection's window is that of all lanes together."""
+    frame_time: float = 30.0
+    """How long a peer may take for one frame, beside the time that what has come of it takes at `frame_rate`."""
+    frame_rate: float = 4096.0
+    """Bytes per second at which a frame must come after that: no frame takes more than five minutes."""
+    max_unread: int = 128 << 20
+    """What all peers together may have sent of frames that they have not finished; above it, who sent most goes."""
     high_water: int = 1 << 20
     """A lane with more than this unacknowledged answers SendBlocked."""
     low_water: int = 1 << 19
@@ -90,6 +96,9 @@ class QuicSettings:
 
 _POSITIVE = (
     "lane_window",
+    "frame_time",
+    "frame_rate",
+    "max_unread",
     "control_rate",
     "message_rate",
     "handshake_timeout",

@@ -127,6 +127,11 @@ class QuicTransport:
         return self._endpoint.handshakes
 
     @property
+    def unread(self) -> int:
+        """Bytes that came of all peers and cannot be read yet."""
+        return self._endpoint.unread
+
+    @property
     def tunnels(self) -> TunnelCounts:
         """What goes over TCP."""
         return self._tunnels.counts() if self._tunnels is not None else TunnelCounts()

@@ -178,6 +178,12 @@ class TunedConnection(QuicConnection):
         stream = self._streams.get(stream_id)
         return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
 
+    @property
+    def incomplete(self) -> dict[int, int]:
+        """Bytes kept of each stream of the peer, by its id, since something before them is missing."""
+        theirs = ((number, stream) for number, stream in self._streams.items() if bool(number & 1) is self._is_client)
+        return {number: len(stream.receiver._buffer) for number, stream in theirs}
+
     def grant(self, stream_id: int, stream_limit: int, connection_limit: int) -> None:
         """Let the peer send up to these offsets; announced with the next packet. Limits never shrink."""
         stream = self._streams.get(stream_id)

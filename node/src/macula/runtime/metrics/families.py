@@ -29,7 +29,7 @@ OTHER = "other"
 
 CALL_CODES = ("ok", *sorted({kind.code for kind in CallError.__subclasses__()}), OTHER)
 _CODES = {value for name, value in vars(codes).items() if name.isupper() and isinstance(value, str)}
-CLOSE_CODES = (*sorted(_CODES | {"lost"}), OTHER)
+CLOSE_CODES = (*sorted(_CODES | {"lost", "transport_error"}), OTHER)
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of buckets, in seconds."""
@@ -69,7 +69,7 @@ def _seconds(name: str, meaning: str, buckets: tuple[float, ...] = LATENCY) -> F
 
 
 _CODE = Label("code", CALL_CODES)
-_CLOSED = Label("code", CLOSE_CODES, f"a code of `wire/codes.py`, lost or {OTHER}")
+_CLOSED = Label("code", CLOSE_CODES, f"a code of `wire/codes.py`, lost, transport_error or {OTHER}")
 _CLASSES = tuple(one.value for one in NatClass)
 _PAIR = (Label("mine", _CLASSES), Label("theirs", _CLASSES))
 _KINDS = tuple(one.value for one in PathKind)
@@ -149,6 +149,9 @@ CALLS_NOW = _gauge("macula_calls_in_flight", "Calls of this node that are not ov
 HANDLERS_NOW = _gauge("macula_handlers_running", "Handlers that run for calls that came in.")
 PUBLICATIONS_NOW = _gauge("macula_publications_in_flight", "Events of this node that are not settled.")
 QUEUED_NOW = _gauge("macula_messages_queued", "Messages that wait for a connection or for a slow peer.")
+UNREAD_NOW = _gauge(
+    "macula_unread_bytes", "What peers sent and this node cannot read yet, of frames whose rest has not come."
+)
 CONTACTS = _gauge("macula_dht_contacts", "Nodes in the routing table.")
 BUCKETS = _gauge("macula_dht_buckets", "Buckets of the routing table in use.")
 KEYS = _gauge("macula_dht_keys", "Keys of which this node keeps records.")

@@ -35,6 +35,7 @@ def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
         of.HANDLERS_NOW: load["handlers"],
         of.PUBLICATIONS_NOW: load["publications"],
         of.QUEUED_NOW: load["queued"],
+        of.UNREAD_NOW: status["unread_bytes"],
         of.CONTACTS: dht["nodes"],
         of.BUCKETS: dht["buckets"],
         of.KEYS: dht["stored_keys"],
