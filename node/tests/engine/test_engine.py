@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import get_args
 
 import pytest
 
+from macula.core import requests as req
 from macula.core.commands import (
     Advertise,
     Command,
@@ -23,6 +25,7 @@ from macula.core.events import (
     Consumed,
     Event,
     MessageReceived,
+    PathMoved,
     PeerConnected,
     PeerLost,
     PeerSuspect,
@@ -32,6 +35,7 @@ from macula.core.lanes import Lane
 from macula.core.mode import Mode
 from macula.core.results import NodeStatus, PoolStatistics
 from macula.engine import Bootstrap, Engine, EngineSettings
+from macula.engine.notices import Notice
 from macula.errors import ArgumentError, Disconnected, MeshError, NodeClosed
 from macula.wire import encode_value
 from macula.wire.messages import Call, Hello, Message, Ping, Pong, Reply
@@ -66,6 +70,13 @@ class One:
         status = result_of(self.give(999, Status()), 999)
         assert isinstance(status, NodeStatus)
         return status
+
+
+def test_each_request_has_one_who_carries_it_out_and_no_effect_has() -> None:
+    asked = {*get_args(req.Request), *get_args(req.Answer), *get_args(Notice)}
+    told = {req.PeerUp, req.PeerDown, PeerSuspect, PathMoved, req.SelfChanged, req.Draining, req.Received}
+    assert One().engine._routes.keys() == asked | told
+    assert not (asked | told) & set(get_args(Effect))
 
 
 def completed(effects: list[Effect], id_: int) -> Completed:

@@ -41,4 +41,5 @@ class LruCache(OrderedDict[K, V]):
         """The value, or `default`."""
         if key not in self:
             return default
-        return self[key]
+        self.move_to_end(key)
+        return super().__getitem__(key)

@@ -31,10 +31,6 @@ class Timers(Generic[K]):
         """Forget the key's deadline, if it has one."""
         self._due.pop(key, None)
 
-    def __len__(self) -> int:
-        """Keys that have a deadline."""
-        return len(self._due)
-
     def __contains__(self, key: K) -> bool:
         return key in self._due
 

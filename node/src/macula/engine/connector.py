@@ -74,7 +74,8 @@ class Connector:
         self._by_dial: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
         self._by_answer: dict[_Answer, int] = {}
-        self._sending: dict[int, tuple[NodeId, Lane]] = {}
+        self.sending: dict[int, tuple[NodeId, Lane]] = {}
+        """One-way messages that the transport has yet to take."""
         self._timers: Timers[int] = Timers()
 
     def start(self, id_: int, command: SendRaw | RequestRaw, peers: PeerTable, now: float) -> list[Action]:
@@ -152,14 +153,9 @@ class Connector:
         """When to call tick next."""
         return self._timers.next()
 
-    @property
-    def sending(self) -> bool:
-        """Whether one-way messages have yet to be taken by the transport."""
-        return bool(self._sending)
-
     def flush(self, peers: PeerTable) -> list[Action]:
         """Complete the one-way messages that the transport has: their peer is up, their lane has no queue."""
-        sent = [id_ for id_, (peer, lane) in self._sending.items() if peers.is_clear(peer, lane)]
+        sent = [id_ for id_, (peer, lane) in self.sending.items() if peers.is_clear(peer, lane)]
         return [action for id_ in sent for action in self._finish(id_)]
 
     def _next(self, id_: int, entry: _Open, target: NodeId, peers: PeerTable) -> list[Action]:
@@ -181,7 +177,7 @@ class Connector:
             entry.answer = answer
             actions.append(Hold(peer))
         else:
-            self._sending[id_] = (peer, _lane(message))
+            self.sending[id_] = (peer, _lane(message))
         entry.peer = peer
         token = next(self._tokens)
         self._by_token[token] = id_
@@ -190,7 +186,7 @@ class Connector:
     def _finish(self, id_: int, result: Message | None = None, error: MeshError | None = None) -> list[Action]:
         entry = self._open.pop(id_)
         self._timers.cancel(id_)
-        self._sending.pop(id_, None)
+        self.sending.pop(id_, None)
         for index in (self._by_token, self._by_dial):
             for number in [number for number, value in index.items() if value == id_]:
                 del index[number]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from itertools import count
-from typing import assert_never, get_args
+from typing import Any, assert_never, get_args
 
 from macula.core import commands as cmd
 from macula.core import requests as req
@@ -61,8 +63,8 @@ from macula.relay.using import RelayUser
 from macula.rpc.service import Rpc
 
 _Item = Outcome | req.SelfChanged | req.Draining
-
-_EFFECTS = frozenset(get_args(Effect))
+_News = req.PeerUp | req.PeerDown | PeerSuspect | PathMoved | req.SelfChanged | req.Draining
+"""What every service is told."""
 
 
 class Engine:
@@ -114,6 +116,7 @@ class Engine:
         self._told = set(self._services)
         """Services whose deadline may have changed since it was asked."""
         self._work: deque[_Item] = deque()
+        self._routes = self._make_routes()
         self._effects: list[Effect] = []
         self._now = 0.0
         self._wall = 0.0
@@ -188,7 +191,7 @@ class Engine:
         self._drain()
         if self._connector.sending:
             self._work.extend(self._connector.flush(self._peers))
-        if self._readiness.waiting and self.ready:
+        if self._readiness.waits and self.ready:
             self._effects.extend(self._readiness.ready())
         if self._shutdown.requested and (self._idle or self._shutdown.overdue(self._now)):
             self._work.extend(self._shutdown.finish(self._peers.connected_nodes()))
@@ -205,53 +208,41 @@ class Engine:
         work = self._work
         while work:
             item = work.popleft()
-            # Most items are effects: a look at the type spares them all the cases of _route.
-            if type(item) in _EFFECTS:
+            route = self._routes.get(type(item))
+            if route is None:
                 self._effects.append(item)  # type: ignore[arg-type]
             else:
-                self._route(item)
+                route(item)
 
-    def _route(self, item: _Item) -> None:
-        match item:
-            case req.SendTo():
-                self._work.extend(self._peers.send(item, self._now))
-            case req.Received():
-                self._received(item)
-            case req.Hold(peer):
-                self._peers.hold(item, self._now)
-                self._want(peer)
-            case req.Release():
-                self._peers.hold(item, self._now)
-            case req.Punch():
-                self._tell(to.NAT, item)
-            case req.SendFailed() | req.RecordsFound() | req.PeerFound() | req.RecordStored() | req.RelaysReady():
-                self._answer(item)
-            case req.FindRecords() | req.FindPeer() | req.PublishRecord() | req.WithdrawRecord():
-                self._tell(to.DHT, item)
-            case req.ReachVia():
-                self._tell(to.USE, item)
-            case req.LearnAddress():
-                self._peers.hint(item)
-            case req.Redial(peer):
-                self._work.extend(self._peers.redial(peer, self._now))
-            case req.NameRelays(relays):
-                self._work.append(self._own.set_relays(relays, self._now, self._wall))
-            case req.Route():
-                self._tell(to.RELAY, item)
-            case req.LearnPeer():
-                self._peers.learn(item)
-            case req.Unsealed():
-                self._unsealed(item)
-            case req.RefusePeer():
-                self._work.extend(self._peers.refuse(item.peer, item.code, item.reason))
-            case req.PeerUp() | req.PeerDown() | PeerSuspect() | PathMoved() | req.SelfChanged() | req.Draining():
-                self._broadcast(item)
-            case AddressUp() | AddressFailed():
-                self._readiness.attempted(item)
-                self._work.extend(self._connector.notice(item, self._peers))
-                self._work.extend(self._bootstrapper.notice(item, self._now))
-            case _:
-                self._effects.append(item)
+    def _make_routes(self) -> dict[type[_Item], Callable[[Any], None]]:
+        """Who carries out what a service or the connection table asks of the rest of the node; all else are effects."""
+        peers = self._peers
+        routes: dict[type[_Item], Callable[[Any], None]] = {
+            req.SendTo: lambda item: self._work.extend(peers.send(item, self._now)),
+            req.Received: self._received,
+            req.Hold: self._hold,
+            req.Release: lambda item: peers.hold(item, self._now),
+            req.Redial: lambda item: self._work.extend(peers.redial(item.peer, self._now)),
+            req.RefusePeer: lambda item: self._work.extend(peers.refuse(item.peer, item.code, item.reason)),
+            req.LearnAddress: peers.hint,
+            req.LearnPeer: peers.learn,
+            req.NameRelays: lambda item: self._work.append(self._own.set_relays(item.relays, self._now, self._wall)),
+            req.Unsealed: self._unsealed,
+        }
+        routes |= {kind: partial(self._tell, service) for kind, service in to.REQUESTS.items()}
+        routes |= dict.fromkeys(get_args(req.Answer), self._answer)
+        routes |= dict.fromkeys(get_args(_News), self._broadcast)
+        routes |= dict.fromkeys((AddressUp, AddressFailed), self._notice)
+        return routes
+
+    def _hold(self, hold: req.Hold) -> None:
+        self._peers.hold(hold, self._now)
+        self._want(hold.peer)
+
+    def _notice(self, notice: AddressUp | AddressFailed) -> None:
+        self._readiness.attempted(notice)
+        self._work.extend(self._connector.notice(notice, self._peers))
+        self._work.extend(self._bootstrapper.notice(notice, self._now))
 
     def _want(self, peer: NodeId | Address) -> None:
         """This node has something for a peer that is worth a direct path."""
@@ -264,9 +255,7 @@ class Engine:
             self._told.add(index)
             self._work.extend(service.handle(event, self._now, self._wall))
 
-    def _broadcast(
-        self, event: req.PeerUp | req.PeerDown | PeerSuspect | PathMoved | req.SelfChanged | req.Draining
-    ) -> None:
+    def _broadcast(self, event: _News) -> None:
         match event:
             case req.PeerUp():
                 self._effects.append(arrival(event))

@@ -40,7 +40,7 @@ def check_hello(peer: NodeId, hello: Hello, realms: tuple[str, ...], wall: float
 def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
     """Raises ProtocolError wrong_realm unless the realm a frame names, if any, is served on both sides."""
     realm = getattr(message, "realm", None)
-    if realm is None:
+    if realm is None or (realm in theirs and realm in ours):
         return
     if not serves(theirs, realm) or not serves(ours, realm):
         side = "this node" if serves(theirs, realm) else "its sender"

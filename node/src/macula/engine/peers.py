@@ -61,6 +61,7 @@ class PeerTable:
     ) -> None:
         self._node_id = node_id
         self._settings = settings
+        self._realms = settings.realms
         self._own = own
         self._dialer = dialer
         self._tokens = tokens
@@ -203,7 +204,7 @@ class PeerTable:
                 if event.lane is not Lane.CONTROL and peer.keep_early(event):
                     return []
                 return self._greeted(event, peer, now, wall)
-            check_realm(event.message, peer.realms, self._settings.realms)
+            check_realm(event.message, peer.realms, self._realms)
         except ProtocolError as error:
             return self.refuse(event.peer, error.code, error.reason)
         match event.message:

@@ -17,24 +17,23 @@ class Readiness:
     def __init__(self, bootstraps: tuple[Bootstrap, ...]) -> None:
         self._names = ", ".join(str(bootstrap.address) for bootstrap in bootstraps)
         self._waiting: Timers[int] = Timers()
+        self.waits = False
+        """Whether any command may be open."""
         self._failures: deque[str] = deque(maxlen=max(1, len(bootstraps)))
 
     def wait(self, command: int, until: float) -> None:
         """One more."""
         self._waiting.set(command, until)
+        self.waits = True
 
     def attempted(self, notice: Notice) -> None:
         """An attempt to enter ended; the latest failures are told to who waited in vain."""
         if isinstance(notice, AddressFailed):
             self._failures.append(notice.reason)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether any command is open."""
-        return bool(self._waiting)
-
     def ready(self) -> list[Effect]:
         """The node is in the mesh."""
+        self.waits = False
         return [Completed(command) for command in self._waiting.pop_due(float("inf"))]
 
     def tick(self, now: float) -> list[Effect]:

@@ -1,8 +1,9 @@
-"""Which service gets which message and command."""
+"""Which service gets which message, command and request."""
 
 from __future__ import annotations
 
 from macula.core import commands as cmd
+from macula.core import requests as req
 from macula.wire import messages as msg
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
@@ -56,6 +57,16 @@ COMMANDS: dict[type[cmd.Command], int] = {
     cmd.DhtLookup: DHT,
     cmd.NatDetails: NAT,
     cmd.ExplainPeer: NAT,
+}
+
+REQUESTS: dict[type[req.Request], int] = {
+    req.FindRecords: DHT,
+    req.FindPeer: DHT,
+    req.PublishRecord: DHT,
+    req.WithdrawRecord: DHT,
+    req.Route: RELAY,
+    req.Punch: NAT,
+    req.ReachVia: USE,
 }
 
 ALWAYS = (

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 from macula.errors import Timeout
 from macula.identity import NodeId
 from macula.wire.messages import Publish
 
 
-@dataclass(eq=False, slots=True)
-class Publication:
+class Publication(Struct, eq=False):
     """One publish command. `pending` are the subscriber nodes that have not settled it; `sequence` is given when the
     subscribers are known, until then it is None. `message` is what was sent last of it."""
 
@@ -40,8 +40,7 @@ class State(Enum):
     """Refused or lost: to be sent again."""
 
 
-@dataclass(eq=False, slots=True)
-class Entry:
+class Entry(Struct, eq=False):
     """An event for one subscriber. `cause` is what its failure would be called now."""
 
     publication: Publication

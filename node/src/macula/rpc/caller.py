@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from macula.core.commands import CallProcedure
 from macula.core.effects import Completed, Trace
@@ -42,8 +43,7 @@ _NOT_RUN: tuple[type[CallError], ...] = (NotFound, Busy, MaxHopsExceeded, Discon
 """Why a provider did not run a call; with no provider left, the last of these that was met is the call's error."""
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(Struct, eq=False):
     """A call in flight. Without a provider it waits for a lookup; `token` and `sent` are of the attempt under way.
     `stale`: a known provider turned out to be none."""
 

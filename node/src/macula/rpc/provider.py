@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
@@ -28,8 +29,7 @@ _MAX_REASON = 1024
 """Characters of a reason that travel (wire.messages.Text)."""
 
 
-@dataclass(slots=True)
-class _Handler:
+class _Handler(Struct, eq=False):
     """A call that was delivered. It holds its share of the bounds until its handler ended, even if cancelled."""
 
     delivery: int
@@ -40,8 +40,7 @@ class _Handler:
     stream: Stream | None = None
 
 
-@dataclass(slots=True)
-class _Load:
+class _Load(Struct, eq=False):
     """What the handlers for one caller hold. `open` are those whose call has not been answered, by call id."""
 
     handlers: int = 0

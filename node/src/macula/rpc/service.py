@@ -99,7 +99,9 @@ class Rpc:
         """
         if isinstance(event, CommandGiven):
             self._check(event.command)
-        expired = [*self._settle(self._caller.expire(now), now), *self._settle(self._provider.expire(now), now)]
+        expired: Sequence[Action] = [*self._caller.expire(now), *self._provider.expire(now)]
+        if expired:
+            expired = self._settle(expired, now)
         return [*expired, *self._settle(self._handle(event, now, wall), now)]
 
     def _check(self, command: Command) -> None:

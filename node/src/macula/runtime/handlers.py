@@ -6,13 +6,13 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from macula.core.commands import HandlerDone, SendItem
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery
-from macula.errors import CallError, MeshError, NodeClosed, NotFound, RemoteError
+from macula.errors import CallError, MeshError, NotFound, RemoteError
 from macula.identity import Did
 from macula.runtime.driver import Driver
 from macula.runtime.reports import CallContext, Handler, no_items
@@ -122,9 +122,7 @@ class Handlers:
             self._report(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
 
     def _report(self, done: HandlerDone) -> None:
-        # A node that has stopped does not want to know.
-        with suppress(NodeClosed):
-            self._driver.tell(done)
+        self._driver.tell(done)
 
     async def _run(self, delivery: int, call: CallDelivery) -> bytes:
         procedure = self.procedures.get(call.procedure)

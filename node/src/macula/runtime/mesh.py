@@ -339,7 +339,7 @@ class Mesh:
     ) -> cmd.CallProcedure:
         target = NodeId.parse(to) if isinstance(to, str) else to
         try:
-            chosen = cmd.Strategy(strategy or self._strategy)
+            chosen = cmd.Strategy(strategy) if strategy else self._strategy
         except ValueError as error:
             raise ArgumentError("strategy", f"must be one of {', '.join(cmd.Strategy)}, is {strategy!r}") from error
         return cmd.CallProcedure(procedure, encode_value("args", args), self._timeout(timeout), chosen, target)

@@ -222,7 +222,7 @@ class Connection:
     def send(self, lane: Lane, frame: bytes) -> None:
         """Write a frame to a lane. It goes out even if it blocks the lane; on a closing connection it is lost,
         and on a lane that the peer does not have."""
-        if self._closing is None and not self.over and self._outbound.write(lane, frame):
+        if self._closing is None and self.state is not State.OVER and self._outbound.write(lane, frame):
             self._notes.append(Credit(lane, True))
 
     def release(self, lane: Lane) -> None:

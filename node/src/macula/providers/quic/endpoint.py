@@ -205,11 +205,8 @@ class Endpoint:
         match effect:
             case Dial():
                 self._dials.start(effect, now)
-            case SendMessage(peer, lane, message, compressed):
-                session = self._sessions.get(peer)
-                if session is not None:
-                    session.active.send(lane, self._frame(message, compressed))
-                    self._connections.touch(session.active)
+            case SendMessage():
+                self.send(effect)
             case ClosePeer(peer, code, reason):
                 session = self._sessions.get(peer)
                 self._sessions.close(peer, Closing(code, reason), now)
@@ -230,6 +227,13 @@ class Endpoint:
                 self._relays.execute(effect, session.active.path.route if session else None, now)
             case _:
                 assert_never(effect)
+
+    def send(self, effect: SendMessage) -> None:
+        """As execute: of all effects by far the most common one."""
+        session = self._sessions.get(effect.peer)
+        if session is not None:
+            session.active.send(effect.lane, self._frame(effect.message, effect.compressed))
+            self._connections.touch(session.active)
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""

@@ -14,7 +14,7 @@ from cryptography import x509
 from msgspec.structs import replace
 
 from macula.core.address import Address
-from macula.core.effects import CloseSocket, Dial, OpenSocket, SendBeside, SendDatagram, TransportEffect
+from macula.core.effects import CloseSocket, Dial, OpenSocket, SendBeside, SendDatagram, SendMessage, TransportEffect
 from macula.core.events import UNREACHABLE, DialFailed, Event, PeerSuspect, SocketOpened
 from macula.identity import Identity, NodeId
 from macula.providers.quic.authority import Authority, CertificateFiles
@@ -96,6 +96,8 @@ class QuicTransport:
         if self._socket is None:
             return
         match effect:
+            case SendMessage():
+                self._endpoint.send(effect)
             case Dial():
                 expires = time.monotonic() + effect.timeout
                 self._resolver.resolve(effect.addresses, effect.timeout, partial(self._resolved, effect, expires))
