@@ -1,12 +1,12 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario recovery faults bench test unit integration containers namespaces fuzz check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario recovery faults bench bench-setup measure-up test unit integration containers namespaces fuzz check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.ready ## the virtual environment with both packages (the other targets do this themselves)
 
@@ -42,8 +42,14 @@ faults: setup ## what a mesh under load notices when nodes die, hang or stop, ne
 
 test: unit integration ## every test; on two cores: make -j2 -Otarget test
 
-bench: setup ## how fast a node is, next to its goals; about two minutes on two idle cores; BENCH="calls --json"
-	cd node && ../.venv/bin/python -m benchmarks $(BENCH)
+bench: setup ## how fast a node is, next to its goals; about six minutes on two idle cores; BENCH="calls --json"
+	cd node && ../.venv/bin/python -m benchmarks --out ../.lab/bench $(BENCH)
+
+bench-setup: setup ## what `make bench` compares a node to: grpc.aio, nats, zenoh; and what draws the chart
+	scripts/setup bench
+
+measure-up: setup ## what `make up` takes, next to the engine alone; TOPOLOGY=mesh
+	.venv/bin/python scripts/measure_up.py $(or $(TOPOLOGY),mesh)
 
 unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest

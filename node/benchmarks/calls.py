@@ -1,15 +1,13 @@
-"""Calls with 64 bytes each way, one after the other and 64 at a time, next to bare aioquic doing the same."""
+"""Calls with 64 bytes each way, one after the other and 64 at a time."""
 
 from __future__ import annotations
 
 from functools import partial
 
-import macula
-from benchmarks import floor
+from benchmarks.contenders import FLOOR, NODE, ready
 from benchmarks.measuring import Effort, Sample, interleave, ratios, repeat
-from benchmarks.nodes import PAYLOAD, PROCEDURE, REALM, SETTINGS
-from benchmarks.processes import cpu_with, started
-from benchmarks.results import Figure, Goal, Result, figure
+from benchmarks.processes import cpu_with
+from benchmarks.results import Figure, Goal, Result, compared, figure
 
 SEQUENTIAL = 1000
 """Calls of a round."""
@@ -18,26 +16,19 @@ AT_ONCE = 64
 
 CPU_GOAL = Goal(1.8, at_most=True)
 LATENCY_GOAL = Goal(1.3, at_most=True)
+RATE_GOALS = {"grpc.aio": Goal(8, at_most=False), "nats": Goal(1, at_most=False)}
 
 
 async def run(effort: Effort) -> Result:
-    """Both ways of calling, of both."""
-    async with (
-        started("serve", "provider", "") as provider,
-        started("bare") as bare,
-        macula.connect(REALM, "caller", [(await provider.told())["place"]], **SETTINGS) as node,
-        floor.connected((await bare.told())["port"]) as call_bare,
-    ):
-        calls = {
-            "macula": (partial(node.call, PROCEDURE, PAYLOAD, timeout=30), cpu_with(provider)),
-            "aioquic": (partial(call_bare, PAYLOAD.encode()), cpu_with(bare)),
-        }
-        one_by_one = {
-            name: partial(repeat, call, effort.units(SEQUENTIAL), 1, cpu) for name, (call, cpu) in calls.items()
-        }
-        at_once = {
-            name: partial(repeat, call, effort.units(PIPELINED), AT_ONCE, cpu) for name, (call, cpu) in calls.items()
-        }
+    """Both ways of calling, of all."""
+    async with ready("calls", effort, lambda system, place: system.calling(place)) as contenders:
+        one_by_one, at_once = (
+            {
+                name: partial(repeat, one.does, effort.units(calls), in_flight, cpu_with(one.process))
+                for name, one in contenders.items()
+            }
+            for calls, in_flight in ((SEQUENTIAL, 1), (PIPELINED, AT_ONCE))
+        )
         figures = [
             *_latency(await interleave(one_by_one, effort.rounds)),
             *_throughput(await interleave(at_once, effort.rounds)),
@@ -46,24 +37,27 @@ async def run(effort: Effort) -> Result:
 
 
 def _latency(samples: dict[str, list[Sample]]) -> list[Figure]:
-    middle = {name: [sample.latency(0.5) for sample in rounds] for name, rounds in samples.items()}
+    middle, late = (
+        {name: [1e6 * sample.latency(share) for sample in rounds] for name, rounds in samples.items()}
+        for share in (0.5, 0.99)
+    )
     return [
-        *(figure(f"sequential p50, {name}", "us", [1e6 * value for value in middle[name]]) for name in samples),
-        *(
-            figure(f"sequential p99, {name}", "us", [1e6 * sample.latency(0.99) for sample in rounds])
-            for name, rounds in samples.items()
-        ),
-        figure("sequential p50, ratio", "", ratios(middle["macula"], middle["aioquic"]), LATENCY_GOAL),
+        *compared("sequential p50", "us", middle),
+        *compared("sequential p99", "us", late),
+        figure("sequential p50 / floor", "", ratios(middle[NODE], middle[FLOOR]), LATENCY_GOAL),
     ]
 
 
 def _throughput(samples: dict[str, list[Sample]]) -> list[Figure]:
-    cpu = {name: [sample.cpu_per_unit for sample in rounds] for name, rounds in samples.items()}
+    rates = {name: [sample.rate for sample in rounds] for name, rounds in samples.items()}
+    cpu = {name: [1e3 * sample.cpu_per_unit for sample in rounds] for name, rounds in samples.items()}
     return [
+        *compared(f"{AT_ONCE} in flight", "calls/s", rates),
+        *compared(f"{AT_ONCE} in flight, CPU", "s/1000", cpu),
+        figure(f"{AT_ONCE} in flight, CPU / floor", "", ratios(cpu[NODE], cpu[FLOOR]), CPU_GOAL),
         *(
-            figure(f"{AT_ONCE} in flight, {name}", "calls/s", [sample.rate for sample in rounds])
-            for name, rounds in samples.items()
+            figure(f"{AT_ONCE} in flight, calls/s / {name}", "", ratios(rates[NODE], rates[name]), goal)
+            for name, goal in RATE_GOALS.items()
+            if name in rates
         ),
-        *(figure(f"{AT_ONCE} in flight, CPU, {name}", "s/1000", [1e3 * value for value in cpu[name]]) for name in cpu),
-        figure(f"{AT_ONCE} in flight, CPU, ratio", "", ratios(cpu["macula"], cpu["aioquic"]), CPU_GOAL),
     ]

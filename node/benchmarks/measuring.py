@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import random
 import resource
 import statistics
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SEED = 1
+PATIENCE = 600.0
+"""Seconds for a round: who has not done it by then never will."""
 
 CpuSeconds = Callable[[], Awaitable[float]]
 """CPU seconds that all processes of a contender have used."""
@@ -20,10 +24,12 @@ Call = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much to do: `rounds` of each contender, of so many of the units that a benchmark has for 1.0."""
+    """How much to do: `rounds` of each contender, of so many of the units that a benchmark has for 1.0; of a node and
+    the floor and so many `others`, if that is not None."""
 
     rounds: int = 5
     scale: float = 1.0
+    others: tuple[str, ...] | None = None
 
     def units(self, full: int) -> int:
         """How many, at least one."""
@@ -64,7 +70,8 @@ async def interleave(contenders: Mapping[str, Contender], rounds: int) -> dict[s
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name in rng.sample(sorted(contenders), len(contenders)):
-            sample = await contenders[name]()
+            async with asyncio.timeout(PATIENCE):
+                sample = await contenders[name]()
             if number:
                 samples[name].append(sample)
     return samples
@@ -72,9 +79,16 @@ async def interleave(contenders: Mapping[str, Contender], rounds: int) -> dict[s
 
 async def repeat(call: Call, units: int, at_once: int, cpu: CpuSeconds) -> Sample:
     """Do this `units` times, `at_once` of them at a time."""
+    before, began = await cpu(), time.perf_counter()
+    latencies = await repeat_call(call, units, at_once)
+    seconds = time.perf_counter() - began
+    return Sample(units, seconds, await cpu() - before, tuple(sorted(latencies)))
+
+
+async def repeat_call(call: Call, units: int, at_once: int) -> list[float]:
+    """As repeat: the seconds that each took."""
     left = units
     latencies: list[float] = []
-    before, began = await cpu(), time.perf_counter()
 
     async def worker() -> None:
         nonlocal left
@@ -87,8 +101,15 @@ async def repeat(call: Call, units: int, at_once: int, cpu: CpuSeconds) -> Sampl
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(worker())
+    return latencies
+
+
+async def timed(work: Call, units: int, cpu: CpuSeconds) -> Sample:
+    """Do so many units by one call."""
+    before, began = await cpu(), time.perf_counter()
+    await work()
     seconds = time.perf_counter() - began
-    return Sample(units, seconds, await cpu() - before, tuple(sorted(latencies)))
+    return Sample(units, seconds, await cpu() - before, (seconds,))
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -107,6 +128,26 @@ def own_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def children_cpu() -> float:
+    """CPU seconds that processes used which this one started and which still run."""
+    # The name in parentheses may hold anything; user and system time are the 12th and 13th field behind it.
+    fields = [(child / "stat").read_text().rpartition(")")[2].split() for child in _children()]
+    return sum(int(user) + int(system) for *_, user, system in (each[:13] for each in fields)) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+
+
+def children_memory() -> int:
+    """Bytes of memory that these have."""
+    pages = sum(int((child / "statm").read_text().split()[1]) for child in _children())
+    return pages * resource.getpagesize()
+
+
+def _children() -> list[Path]:
+    tasks = Path("/proc/self/task").iterdir()
+    return [Path("/proc", pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
 def own_peak() -> int:
     """The most bytes of memory that this process has had."""
     status = Path("/proc/self/status").read_text()
@@ -114,5 +155,6 @@ def own_peak() -> int:
 
 
 def own_memory() -> int:
-    """Bytes of memory that this process has."""
+    """Bytes of memory that this process has, once what is garbage is gone."""
+    gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import macula
@@ -17,8 +19,17 @@ BLOB, SINK = "org.bench.blob", "org.bench.sink"
 CHUNK = 64 << 10
 """Bytes of one of their items."""
 SETTINGS: dict[str, Any] = {"host": "127.0.0.1", "stun_port": 0, "tcp": False, "log_level": "error"}
+DHT: dict[str, Any] = SETTINGS | {"dht_max_records": 10**6, "dht_max_records_per_peer": 10**6}
+"""Of a node that keeps whatever one publisher stores."""
 CLIENT: dict[str, Any] = SETTINGS | {"reachable": "no"}
 """Of a node that others reach through relays only."""
+
+
+async def random_chunks(count: int) -> AsyncIterator[bytes]:
+    """So many, which cannot be compressed."""
+    chunk = os.urandom(CHUNK)
+    for _ in range(count):
+        yield chunk
 
 
 async def until_relayed(node: macula.Mesh) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import CpuSeconds, own_cpu, own_memory, own_peak
+from benchmarks.measuring import CpuSeconds, children_cpu, children_memory, own_cpu, own_memory, own_peak
 
 NODE = Path(__file__).parents[1]
 PATIENCE = 120.0
@@ -18,7 +19,7 @@ PATIENCE = 120.0
 
 
 class Process:
-    """One of benchmarks.roles. Start it by `started`."""
+    """One of benchmarks.roles or benchmarks.systems. Start it by `started`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -32,11 +33,12 @@ class Process:
         told: dict[str, Any] = json.loads(line)
         return told
 
-    async def ask(self) -> dict[str, Any]:
-        """Its `cpu` seconds and bytes of `memory` now, the `peak` of these, and what else its role tells."""
+    async def ask(self, do: str = "", *argv: Any, within: float = PATIENCE) -> dict[str, Any]:
+        """Have it `do` what its role can, if anything. Then its `cpu` seconds and bytes of `memory`, the `peak` of
+        these, what else its role tells, and the `result`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        return await self.told()
+        self._process.stdin.write(json.dumps([do, *argv]).encode() + b"\n")
+        return await self.told(within)
 
     async def cpu(self) -> float:
         """CPU seconds that it used."""
@@ -54,10 +56,10 @@ class Process:
 
 
 @asynccontextmanager
-async def started(*argv: str) -> AsyncIterator[Process]:
-    """A process that plays a role as long as the block lasts."""
+async def started(*argv: str, module: str = "benchmarks.roles") -> AsyncIterator[Process]:
+    """A process that plays a role of the module as long as the block lasts."""
     pipe = asyncio.subprocess.PIPE
-    command = (sys.executable, "-m", "benchmarks.roles", *argv)
+    command = (sys.executable, "-m", module, *argv)
     process = Process(await asyncio.create_subprocess_exec(*command, cwd=NODE, stdin=pipe, stdout=pipe))
     try:
         yield process
@@ -65,11 +67,21 @@ async def started(*argv: str) -> AsyncIterator[Process]:
         await process.stop()
 
 
-def cpu_with(*others: Process) -> CpuSeconds:
-    """What these and this process used together."""
+def cpu_of(*others: Process) -> CpuSeconds:
+    """What these used together."""
 
     async def cpu() -> float:
-        return own_cpu() + sum([await other.cpu() for other in others])
+        return sum([await other.cpu() for other in others])
+
+    return cpu
+
+
+def cpu_with(*others: Process) -> CpuSeconds:
+    """What these and this process used together."""
+    of_others = cpu_of(*others)
+
+    async def cpu() -> float:
+        return own_cpu() + await of_others()
 
     return cpu
 
@@ -79,7 +91,20 @@ def tell(**fields: object) -> None:
     print(json.dumps(fields), flush=True)
 
 
-async def answer_until_told(**more: Any) -> None:
-    """Of a role: answer each line with CPU time and memory, until the input ends. What is in `more` is called."""
-    while await asyncio.to_thread(sys.stdin.readline):
-        tell(cpu=own_cpu(), memory=own_memory(), peak=own_peak(), **{name: await ask() for name, ask in more.items()})
+async def answer_until_told(does: Mapping[str, Callable[..., Awaitable[Any]]] | None = None, **more: Any) -> None:
+    """Of a role: do what each line asks for, and answer with CPU time and memory, those of processes that it
+    started included, until the input ends. What is in `more` is called."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        do, *argv = json.loads(line)
+        result = await does[do](*argv) if do and does is not None else None
+        told = {name: await ask() for name, ask in more.items()}
+        cpu, memory = own_cpu() + children_cpu(), own_memory() + children_memory()
+        tell(cpu=cpu, memory=memory, peak=own_peak(), result=result, **told)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody has, for what cannot say which one it took."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -7,15 +7,14 @@ longer than a slow path would. `--scale 32 --rounds 1` sends 1 GiB each way: mem
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 
 import macula
 from benchmarks.measuring import Call, CpuSeconds, Effort, Sample, interleave, own_peak, ratios, repeat
-from benchmarks.nodes import BLOB, CHUNK, PAYLOAD, PROCEDURE, REALM, SETTINGS, SINK
+from benchmarks.nodes import BLOB, CHUNK, PAYLOAD, PROCEDURE, REALM, SETTINGS, SINK, random_chunks
 from benchmarks.processes import cpu_with, started
 from benchmarks.results import Goal, Result, figure
 
@@ -99,10 +98,3 @@ async def _upload(node: macula.Mesh, chunks: int) -> None:
 def _check(received: int, chunks: int) -> None:
     if received != chunks * CHUNK:
         raise RuntimeError(f"{received} bytes came of {chunks * CHUNK}")
-
-
-async def random_chunks(count: int) -> AsyncIterator[bytes]:
-    """So many, which cannot be compressed."""
-    chunk = os.urandom(CHUNK)
-    for _ in range(count):
-        yield chunk

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from benchmarks.results import Goal, Result, as_json, figure, show
+from benchmarks.results import Goal, Result, as_json, compared, figure, show
 
 RESULT = Result(
     "calls",
     (
         figure("CPU, ratio", "", [1.5, 1.0, 2.5], Goal(1.8, at_most=True)),
         figure("rate", "calls/s", [12_345.6, 100.0, 20_000.0], Goal(20_000, at_most=False)),
+        *compared("memory", "KiB", {"node": [3.0, 2.0, 4.0], "floor": [1.0]}),
     ),
 )
 
@@ -30,7 +31,9 @@ def test_json_says_whether_goals_are_met() -> None:
     assert told["benchmark"] == "calls"
     assert [one["goal"] for one in told["figures"]] == [
         {"text": "<= 1.8", "met": True},
-        {"text": ">= 20000", "met": False},
+        {"text": ">= 20,000", "met": False},
+        None,
+        None,
     ]
     assert told["figures"][1]["median"] == 12_345.6
 
@@ -39,7 +42,10 @@ def test_the_table_has_the_goals_beside_and_fits(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    show([RESULT])
+    show([RESULT], {"nats": "nats-server"}, "make bench-setup")
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "CPU, ratio 1.5 1 - 2.5 <= 1.8 met" in rows
-    assert "rate 12,346 100 - 20,000 calls/s >= 20000 missed" in rows
+    assert "rate 12,346 100 - 20,000 calls/s >= 20,000 missed" in rows
+    assert "median and half the range node floor" in rows
+    assert "calls: memory, KiB 3 ±33% 1 ±0%" in rows
+    assert "left out: nats, which needs nats-server; next: make bench-setup" in rows
