@@ -10,6 +10,7 @@ from macula.core.effects import Trace
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record, record_key, sign_record
 from macula.core.requests import RecordStored
+from macula.dht.census import Census
 from macula.dht.keyspace import Position, key_position, position
 from macula.dht.lookups import Lookups, Search
 from macula.dht.settings import DhtSettings
@@ -57,6 +58,7 @@ class Publisher:
         rng: random.Random,
         timers: DueTimers,
         lookups: Lookups,
+        census: Census,
         stores: Stores,
         resync: Callable[[Turn, Record], None],
         position: Position = position,
@@ -66,6 +68,7 @@ class Publisher:
         self._rng = rng
         self._timers = timers
         self._lookups = lookups
+        self._census = census
         self._stores = stores
         self._resync = resync
         self._position = position
@@ -196,14 +199,17 @@ class Publisher:
         renew = record.ttl / 2 * self._rng.uniform(0.8, 1.0)
         self._set_due(turn, key, record.ttl if record.is_tombstone else renew)
         spread = _Spread(key, record, token)
-        self._lookups.start(
-            turn,
-            Search(
-                target=key_position(key),
-                realm=record.realm or None,
-                done=lambda turn, search: self._found(turn, spread, search.closest),
-            ),
-        )
+        target, realm = key_position(key), record.realm or None
+        known = self._census.closest(turn, realm, target)
+        if known is not None:
+            self._found(turn, spread, known)
+            return
+
+        def done(turn: Turn, search: Search) -> None:
+            self._census.take(turn, realm, search.closest)
+            self._found(turn, spread, search.closest)
+
+        self._lookups.start(turn, Search(target=target, realm=realm, done=done))
 
     def _found(self, turn: Turn, spread: _Spread, closest: tuple[PeerInfo, ...]) -> None:
         """The k closest nodes are known: store there, a tombstone also at those that hold the record."""

@@ -25,6 +25,7 @@ from macula.core.requests import (
 from macula.core.results import DhtStatistics
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import Timers
+from macula.dht.census import Census
 from macula.dht.contacts import Contacts
 from macula.dht.keyspace import position
 from macula.dht.lookups import Lookups
@@ -86,6 +87,7 @@ class Dht:
             rng,
             self._timers,
             self._lookups,
+            Census(settings, self._table, self._contacts, self._queries),
             self._stores,
             lambda turn, record: self._reader.resync(turn, record),
         )
