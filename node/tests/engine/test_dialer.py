@@ -15,7 +15,7 @@ from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, 
 from macula.engine.dialer import Dialer
 from macula.engine.settings import PoolSettings
 from macula.wire import codes
-from macula.wire.messages import Ping
+from macula.wire.messages import Call, Ping
 
 from .playbook import WALL, address, dht_send, node, peer_info, send, story
 
@@ -304,3 +304,13 @@ def test_what_a_peer_says_of_itself_is_not_taken_for_a_finding() -> None:
     (dial,) = [each for each in dialer.send(dht_send(1, 1), 0.0) if isinstance(each, Dial)]
     outcomes = dialer.dial_failed(DialFailed(dial.dial, UNREACHABLE, "bad_identity: says the peer"), 1.0)
     assert not any(isinstance(outcome, Trace) for outcome in outcomes)
+
+
+def test_an_envelope_says_nothing_of_spans() -> None:
+    dialer = knowing(1)
+    dialer.send(dht_send(1, 1), 0.0)
+    dialer.dial_failed(DialFailed(1000, UNREACHABLE, "no answer"), 3.0)
+    request = send(1, 2)
+    assert isinstance(request.message, Call)
+    traced = replace(request, message=replace(request.message, traceparent="00-span"))
+    assert dialer.send(traced, 3.1) == [Route(peer_info(1), request.message, 2)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from macula.core.effects import SendMessage
-from macula.core.events import SendReady
+from macula.core.events import SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.core.requests import SendFailed
+from macula.wire.messages import Call
 
 from .playbook import Table, hello, node, send
 
@@ -28,3 +29,16 @@ def test_what_it_offers_is_sent_to_it_and_compressed_if_it_offers_that() -> None
     request = replace(send(1, 7), needs="stream")
     assert table.peers.send(request, 0.2) == [SendMessage(node(1), Lane.RPC, request.message, True)]
     assert table.peers.lane(SendReady(node(1), Lane.RPC)) == []
+
+
+def test_a_peer_is_told_of_spans_only_if_it_asks_for_them() -> None:
+    call = Call("io.test", bytes(16), "io.test.add", b"\xc0", 100, "00-span")
+    for capabilities, sent in (((), replace(call, traceparent="")), (("trace",), call)):
+        table = Table()
+        table.connect(1)
+        table.receive(1, replace(hello(1), capabilities=capabilities), 0.1)
+        request = replace(send(1, 7), message=call)
+        assert table.peers.send(request, 0.2) == [SendMessage(node(1), Lane.RPC, sent)]
+        table.peers.lane(SendBlocked(node(1), Lane.RPC))
+        assert table.peers.send(request, 0.3) == []
+        assert table.peers.lane(SendReady(node(1), Lane.RPC)) == [SendMessage(node(1), Lane.RPC, sent)]

@@ -38,6 +38,8 @@ class CallProcedure(Struct, frozen=True):
 
     If it `streams`, each result is a StreamDelivery, completion comes after the last, and `timeout` is how long the
     provider may take for the next step; if it `sends`, too, arguments follow by SendItem and EndItems.
+
+    `traceparent` (W3C) goes to the provider, if it can be told.
     """
 
     procedure: str
@@ -47,6 +49,7 @@ class CallProcedure(Struct, frozen=True):
     target: NodeId | None = None
     streams: bool = False
     sends: bool = False
+    traceparent: str = ""
 
 
 class CancelCall(Struct, frozen=True):
@@ -88,12 +91,14 @@ class ItemTaken(Struct, frozen=True):
 
 
 class PublishEvent(Struct, frozen=True):
-    """Send an event to every subscriber. Result: PublishResult, for QoS 1 when all answered or `timeout` s passed."""
+    """Send an event to every subscriber. Result: PublishResult, for QoS 1 when all answered or `timeout` s passed.
+    `traceparent` (W3C) goes to those subscribers that can be told."""
 
     topic: str
     payload: bytes
     qos: int
     timeout: float
+    traceparent: str = ""
 
 
 class Subscribe(Struct, frozen=True):

@@ -11,7 +11,7 @@ class CallDelivery(Struct, frozen=True):
     """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`.
 
     If it `streams`, results go by SendItem and `deadline` is that of the next step; if it `sends`, too, arguments
-    follow as StreamDelivery.
+    follow as StreamDelivery. `traceparent` is what the caller says of its span, unchecked.
     """
 
     procedure: str
@@ -21,6 +21,7 @@ class CallDelivery(Struct, frozen=True):
     deadline: float
     streams: bool = False
     sends: bool = False
+    traceparent: str = ""
 
 
 class StreamDelivery(Struct, frozen=True):
@@ -36,7 +37,8 @@ class StreamDelivery(Struct, frozen=True):
 class EventDelivery(Struct, frozen=True):
     """An event for one local subscription, answered by Consumed.
 
-    `missed` is how many events of this publisher and topic are known to be lost before this one.
+    `missed` is how many events of this publisher and topic are known to be lost before this one. `traceparent` is what
+    the publisher says of its span, unchecked.
     """
 
     subscription: int
@@ -46,6 +48,7 @@ class EventDelivery(Struct, frozen=True):
     epoch: int
     sequence: int
     missed: int
+    traceparent: str = ""
 
 
 Delivery = CallDelivery | EventDelivery | StreamDelivery

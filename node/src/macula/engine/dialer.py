@@ -18,6 +18,7 @@ from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Call, Cancel, Publish, PublishAck, Reply
 from macula.wire.streaming import StreamCall
+from macula.wire.tracing import untraced
 
 Outcome = Dial | FindPeer | ReachVia | Route | SendFailed | Trace
 
@@ -205,7 +206,8 @@ class Dialer:
         info = self._book.get(request.peer)
         allowed = request.routed or self._policy is not PathPolicy.NEVER_RELAY
         if info is not None and allowed and isinstance(request.message, _ROUTABLE):
-            return [Route(info, request.message, request.token)]
+            # Nobody knows what the node at the end of an envelope offers.
+            return [Route(info, untraced(request.message), request.token)]
         return _failed(request, DISCONNECTED, reason)
 
 

@@ -11,6 +11,7 @@ from macula.core.peer_record import PeerInfo
 from macula.core.route import Route
 from macula.engine.send_queue import SendQueue
 from macula.wire.compression import ZSTD_CAPABILITY
+from macula.wire.tracing import TRACE_CAPABILITY
 
 MAX_EARLY = 64
 MAX_EARLY_BYTES = 1 << 20
@@ -48,6 +49,11 @@ class Peer:
     def compresses(self) -> bool:
         """Whether it understands compressed frames."""
         return ZSTD_CAPABILITY in self.capabilities
+
+    @property
+    def traces(self) -> bool:
+        """Whether it wants to know of which span a message is a part."""
+        return TRACE_CAPABILITY in self.capabilities
 
     def keep_early(self, event: MessageReceived) -> bool:
         """Keep a message that overtook the hello; False if there is no room for it."""

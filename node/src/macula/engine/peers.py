@@ -49,6 +49,7 @@ from macula.errors import ProtocolError
 from macula.identity import NodeId
 from macula.wire import codes
 from macula.wire.messages import Disconnect, Hello, Ping, Pong
+from macula.wire.tracing import untraced
 
 Outcome = Action | PeerUp | PeerDown | PeerSuspect | PathMoved | Received | SendFailed | Notice
 
@@ -230,7 +231,7 @@ class PeerTable:
         queue = peer.queues.pop(event.lane, None)
         # All at once: the queue is bounded, and the transport blocks the lane again if it must.
         queued = queue.take() if queue else ()
-        return [SendMessage(event.peer, event.lane, request.message, peer.compresses) for request in queued]
+        return [_sent(peer, request) for request in queued]
 
     def suspect(self, event: PeerSuspect) -> list[Outcome]:
         """The transport doubts a connection, or no longer."""
@@ -323,7 +324,7 @@ class PeerTable:
             return _failed(request, codes.UNSUPPORTED, f"{request.peer.short} does not offer {request.needs!r}")
         if request.lane in peer.blocked or peer.queues.get(request.lane):
             return self._queue(peer.queues.setdefault(request.lane, SendQueue(self._settings.pool)), request)
-        return [SendMessage(request.peer, request.lane, request.message, peer.compresses)]
+        return [_sent(peer, request)]
 
     def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
         peer = self._peers.get(node)
@@ -371,6 +372,11 @@ class PeerTable:
     def _address_failed(self, dial: int, code: str, reason: str) -> AddressFailed:
         self._address_dials.discard(dial)
         return AddressFailed(dial, code, reason)
+
+
+def _sent(peer: Peer, request: SendTo) -> SendMessage:
+    message = request.message if peer.traces else untraced(request.message)
+    return SendMessage(request.peer, request.lane, message, peer.compresses)
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:

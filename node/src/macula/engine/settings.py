@@ -17,6 +17,7 @@ from macula.relay.settings import RelaySettings, RouteSettings, UseSettings
 from macula.rpc.settings import RpcSettings
 from macula.rpc.streams import STREAM_CAPABILITY
 from macula.wire.compression import ZSTD_CAPABILITY
+from macula.wire.tracing import TRACE_CAPABILITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class EngineSettings:
             PUNCH_CAPABILITY: self.punches,
             STREAM_CAPABILITY: True,
             ZSTD_CAPABILITY: True,
+            TRACE_CAPABILITY: True,
         }
         return tuple(name for name, does in offered.items() if does)
 

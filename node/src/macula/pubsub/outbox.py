@@ -22,6 +22,7 @@ class Publication(Struct, eq=False):
     qos: int
     started: float
     deadline: float
+    traceparent: str = ""
     sequence: int | None = None
     message: Publish | None = None
     pending: dict[NodeId, None] = field(default_factory=dict)

@@ -96,7 +96,9 @@ class Publisher:
             raise Busy(f"events of {self._bytes} bytes are not settled; with this one they were too many")
         topic = self._topics.get(event.topic) or self._create(Listing(event.topic, segments), wall)
         self._topics.move_to_end(event.topic)
-        publication = Publication(command, event.topic, event.payload, event.qos, now, now + event.timeout)
+        publication = Publication(
+            command, event.topic, event.payload, event.qos, now, now + event.timeout, event.traceparent
+        )
         self._live[command] = publication
         self._bytes += size
         self._timers.set(command, publication.deadline)
@@ -218,7 +220,8 @@ class Publisher:
         # The same for most subscribers, so that the transport encodes it once for all of them.
         if message is None or message.floor != floor:
             about = publication.payload, publication.qos, topic.epoch
-            message = publication.message = Publish(self._realm, topic.name, *about, sequence, floor)
+            order = sequence, floor, publication.traceparent
+            message = publication.message = Publish(self._realm, topic.name, *about, *order)
         token = next(self._tokens)
         self._emit(SendTo(node, Lane.PUBSUB, message, token))
         return token

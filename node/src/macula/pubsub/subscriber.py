@@ -269,6 +269,7 @@ class Subscriber:
             message.epoch,
             message.sequence,
             missed,
+            message.traceparent,
         )
         self._emit(Deliver(number, content))
 

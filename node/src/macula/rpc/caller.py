@@ -282,14 +282,16 @@ class Caller:
             return [Hold(provider), self._open(call, call.stream, provider)]
         # Rounded up, so that a provider never gives up before its caller does.
         timeout_ms = math.ceil((call.deadline - now) * 1000)
-        message = Call(self._realm, call.call_id, request.procedure, request.args, timeout_ms)
+        message = Call(self._realm, call.call_id, request.procedure, request.args, timeout_ms, request.traceparent)
         return [Hold(provider), SendTo(provider, Lane.RPC, message, call.token)]
 
     def _open(self, call: _Call, stream: Stream, provider: NodeId) -> SendTo:
         request = call.request
         self._streams.bind(stream, provider, call.token)
         head = self._realm, call.call_id, request.procedure, request.args
-        message = StreamCall(*head, math.ceil(request.timeout * 1000), stream.granted, request.sends)
+        message = StreamCall(
+            *head, math.ceil(request.timeout * 1000), stream.granted, request.sends, request.traceparent
+        )
         return SendTo(provider, Lane.RPC, message, call.token, needs=STREAM_CAPABILITY)
 
     def _forget(self, call: _Call, provider: NodeId) -> None:

@@ -209,7 +209,8 @@ class CallProvider:
         self._timers.set(handler.delivery, deadline)
         streams = isinstance(call, StreamCall)
         sends = isinstance(call, StreamCall) and call.sends
-        content = CallDelivery(call.procedure, call.args, handler.caller, call.realm, deadline, streams, sends)
+        about = call.procedure, call.args, handler.caller, call.realm
+        content = CallDelivery(*about, deadline, streams, sends, call.traceparent)
         actions: list[Action] = [Hold(handler.caller)]
         if isinstance(call, StreamCall):
             actions += self._open(handler, call, now)

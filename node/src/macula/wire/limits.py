@@ -17,3 +17,6 @@ U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Record = Annotated[bytes, Meta(min_length=1, max_length=2048)]
 """An encoded signed record (core.record)."""
+Traceparent = Annotated[str, Meta(max_length=55)]
+"""A span of the sender (W3C Trace Context), or empty: then it is left out of the frame. What it says is checked where
+it is used, and not believed."""

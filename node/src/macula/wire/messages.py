@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from macula.wire.limits import U32, U63, Code, Key, Name, Node, Record, Text, Token
+from macula.wire.limits import U32, U63, Code, Key, Name, Node, Record, Text, Token, Traceparent
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 
@@ -49,7 +49,7 @@ class Pong(Struct, frozen=True):
     request: U32
 
 
-class Publish(Struct, frozen=True):
+class Publish(Struct, frozen=True, omit_defaults=True):
     """One event for one subscriber node. `payload` is an encoded application value.
 
     `sequence` counts the publisher's events on this topic within `epoch`; no event below `floor` will come (again).
@@ -63,6 +63,7 @@ class Publish(Struct, frozen=True):
     epoch: U63
     sequence: U63
     floor: U63
+    traceparent: Traceparent = ""
 
 
 class PublishAck(Struct, frozen=True):
@@ -76,7 +77,7 @@ class PublishAck(Struct, frozen=True):
     status: Code
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, omit_defaults=True):
     """Asks a provider to run a procedure. `args` is an encoded value, `timeout_ms` what is left of its time."""
 
     TYPE: ClassVar[int] = 0x20
@@ -85,6 +86,7 @@ class Call(Struct, frozen=True):
     procedure: Name
     args: bytes
     timeout_ms: U32
+    traceparent: Traceparent = ""
 
 
 class Reply(Struct, frozen=True):

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from macula.wire.limits import U32, U63, Name, Text, Token
+from macula.wire.limits import U32, U63, Name, Text, Token, Traceparent
 
 
-class StreamCall(Struct, frozen=True):
+class StreamCall(Struct, frozen=True, omit_defaults=True):
     """As Call, for results that come one by one. `credit` is the first StreamCredit for them; `sends`: arguments
     follow, one by one, as far as the provider gives credit."""
 
@@ -21,6 +21,7 @@ class StreamCall(Struct, frozen=True):
     timeout_ms: U32
     credit: U63
     sends: bool
+    traceparent: Traceparent = ""
 
 
 class StreamItem(Struct, frozen=True):
