@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from macula.config import Settings
@@ -91,7 +93,8 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     )
     engine = Engine(identity, engine_settings, random.Random())
     telemetry = Telemetry(TraceLog())
-    driver = Driver(engine, transport, telemetry.emit, _pinning(keystore))
+    make_driver, make_handlers = _parts()
+    driver = make_driver(engine, transport, telemetry.emit, _pinning(keystore))
     await transport.open(driver.deliver)
     try:
         places = [bootstrap.address for bootstrap in engine_settings.bootstraps]
@@ -104,7 +107,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
 
         metrics = Metrics(telemetry)
         reporter = StatusReporter(identity.node_id, engine_settings, transport, addresses, find_peer, metrics, keystore)
-        async with _application(driver, settings.handler_threads) as handlers:
+        async with _application(partial(make_handlers, driver), settings.handler_threads) as handlers:
             driver.start(handlers, addresses)
             strategy = Strategy(settings.call_strategy)
             try:
@@ -116,12 +119,22 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
         await transport.close()
 
 
+def _parts() -> tuple[Callable[..., Driver], Callable[..., Handlers]]:
+    """What joins a node to its application; with spans if that has set up OpenTelemetry."""
+    if "opentelemetry.trace" in sys.modules:
+        from macula.runtime.tracing import TracedDriver, TracedHandlers, find_tracer
+
+        if tracer := find_tracer():
+            return partial(TracedDriver, tracer), partial(TracedHandlers, tracer)
+    return Driver, Handlers
+
+
 @asynccontextmanager
-async def _application(driver: Driver, threads: int) -> AsyncIterator[Handlers]:
+async def _application(make: Callable[[asyncio.TaskGroup, int], Handlers], threads: int) -> AsyncIterator[Handlers]:
     """The task group of handlers and callbacks; an error of the body leaves it as it is, not in a group."""
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
-        handlers = Handlers(driver, tasks, threads)
+        handlers = make(tasks, threads)
         try:
             yield handlers
         except Exception as error:  # noqa: BLE001 - raised again below

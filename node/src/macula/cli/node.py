@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from macula.cli.exporting import exported_spans
 from macula.cli.output import reporting
 from macula.cli.setting_options import with_setting_options
 from macula.config import Settings
@@ -37,7 +38,7 @@ def node(**given: Any) -> None:
     for warning in unknown_variables(Settings.model_fields):
         _log.warning(warning)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with exported_spans(settings.name), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run_node(settings))
     except* (MeshError, OSError) as errors:
         for error in _leaves(errors):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -72,6 +72,11 @@ class Handlers:
         task.add_done_callback(self._callbacks.discard)
         return task
 
+    def subscribe(self, number: int, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
+        """Where the events of the subscription with this number go."""
+        subscription = self.subscriptions[number] = self._subscription(pattern, unsubscribe)
+        return subscription
+
     def deliver(self, delivery: int, content: Delivery) -> None:
         """A call is run; an event goes to its subscription, an item to its call."""
         if isinstance(content, CallDelivery):
@@ -123,6 +128,9 @@ class Handlers:
 
     def _report(self, done: HandlerDone) -> None:
         self._driver.tell(done)
+
+    def _subscription(self, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
+        return Subscription(pattern, self._driver.consumed, unsubscribe)
 
     async def _run(self, delivery: int, call: CallDelivery) -> bytes:
         procedure = self.procedures.get(call.procedure)

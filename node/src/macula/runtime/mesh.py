@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -24,21 +22,17 @@ from macula.runtime.checks import check_timeout
 from macula.runtime.connector import PeerConnector
 from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers, Procedure
-from macula.runtime.logs import ROOT, log_event
 from macula.runtime.nat_report import nat_fields
-from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, MeshEvent, PublishReport
+from macula.runtime.reports import DEFAULT_CAPACITY, CallReport, Handler, PublishReport
 from macula.runtime.status import StatusReporter
 from macula.runtime.streaming import Incoming, failure_of, send_arguments
-from macula.runtime.subscription import Subscription
+from macula.runtime.subscription import Callback, Subscription
 from macula.runtime.telemetry import Telemetry, TelemetryEvent
 from macula.runtime.why_report import find_peer, why_fields
 from macula.wire.values import Value, decode_value, encode_value
 
-Callback = Callable[[MeshEvent], Awaitable[None] | None]
 Target = NodeId | str
 """A node: its NodeId, or the text form of it."""
-
-_LOG = logging.getLogger(f"{ROOT}.mesh")
 
 
 class PendingCall:
@@ -236,8 +230,7 @@ class Mesh:
         application. With `ack_consumed`, QoS 1 publishers hear only when an event was consumed. Raises ArgumentError.
         """
         id_, future = self._driver.give(cmd.Subscribe(pattern, capacity, ack_consumed))
-        subscription = Subscription(pattern, self._driver.consumed, lambda: self._unsubscribe(id_))
-        self._handlers.subscriptions[id_] = subscription
+        subscription = self._handlers.subscribe(id_, pattern, lambda: self._unsubscribe(id_))
         try:
             await future
         except asyncio.CancelledError:
@@ -247,7 +240,7 @@ class Mesh:
             self._handlers.subscriptions.pop(id_, None)
             raise
         if callback is not None:
-            self._handlers.run(_run_callback(subscription, callback), f"subscription {pattern}")
+            self._handlers.run(subscription.feed(callback), f"subscription {pattern}")
         return subscription
 
     # The DHT
@@ -356,14 +349,3 @@ def _call_report(result: CallResult, connection: str) -> CallReport:
         hops=result.hops,
         latency=result.latency,
     )
-
-
-async def _run_callback(subscription: Subscription, callback: Callback) -> None:
-    async for event in subscription:
-        try:
-            result = callback(event)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:  # noqa: BLE001 - one event that the application cannot take must not end the node
-            fields = {"pattern": subscription.pattern, "error": repr(error)}
-            log_event(_LOG, logging.ERROR, "subscribe.callback_failed", fields)

@@ -45,7 +45,8 @@ class PublishReport:
 @dataclass(frozen=True, slots=True)
 class MeshEvent:
     """An event as a subscriber gets it. `sequence` counts the publisher's events of this topic within `epoch`; `missed`
-    is how many before this one are known to be lost."""
+    is how many before this one are known to be lost. `traceparent` (W3C Trace Context) names the span of this delivery;
+    where the node does not trace, what the publisher says of its own, unchecked; or it is empty."""
 
     topic: str
     payload: Value
@@ -53,6 +54,7 @@ class MeshEvent:
     epoch: int
     sequence: int
     missed: int
+    traceparent: str = ""
 
 
 async def no_items() -> AsyncIterator[Value]:

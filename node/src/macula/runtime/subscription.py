@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -10,8 +12,13 @@ from typing import Self
 
 from macula.core.deliveries import EventDelivery
 from macula.errors import ProtocolError
+from macula.runtime.logs import ROOT, log_event
 from macula.runtime.reports import MeshEvent
 from macula.wire.values import decode_value
+
+Callback = Callable[[MeshEvent], Awaitable[None] | None]
+
+_LOG = logging.getLogger(f"{ROOT}.mesh")
 
 
 class Subscription:
@@ -76,7 +83,26 @@ class Subscription:
                 # The publisher broke the protocol; the rest of its events may be sound.
                 self.missed += 1
                 continue
-            return MeshEvent(event.topic, payload, event.publisher, event.epoch, event.sequence, event.missed)
+            return self._taken(
+                MeshEvent(
+                    event.topic,
+                    payload,
+                    event.publisher,
+                    event.epoch,
+                    event.sequence,
+                    event.missed,
+                    event.traceparent,
+                )
+            )
+
+    async def feed(self, callback: Callback) -> None:
+        """Call it, plain or async, with each event, until the subscription ends. What it raises is logged."""
+        async for event in self:
+            try:
+                await self._give(callback, event)
+            except Exception as error:  # noqa: BLE001 - one event that the application cannot take must not end the node
+                fields = {"pattern": self.pattern, "error": repr(error)}
+                log_event(_LOG, logging.ERROR, "subscribe.callback_failed", fields)
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +112,17 @@ class Subscription:
     ) -> None:
         await self.close()
 
+    def _taken(self, event: MeshEvent) -> MeshEvent:
+        """The application begins with an event."""
+        return event
+
+    async def _give(self, callback: Callback, event: MeshEvent) -> None:
+        result = callback(event)
+        if inspect.isawaitable(result):
+            await result
+
     def _done(self) -> None:
+        """It is done with the one that it had, if any."""
         current, self._current = self._current, None
         if current is not None:
             self._consumed(current)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 
@@ -20,7 +21,8 @@ class Threads:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="macula-handler")
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """The function's result. Raises what it raises. Cancelled while it runs, it keeps its thread to its end."""
+        """The function's result, run in the caller's context. Raises what it raises. Cancelled while it runs, it keeps
+        its thread to its end."""
         await self._free.acquire()
         loop = asyncio.get_running_loop()
 
@@ -29,7 +31,7 @@ class Threads:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._free.release)
 
-        future = self._pool.submit(function, *args)
+        future = self._pool.submit(copy_context().run, function, *args)
         future.add_done_callback(ended)
         return await asyncio.wrap_future(future)
 
