@@ -92,7 +92,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
         identity, local, _quic_settings(settings), diagnosis=diagnosis, tunnels=tunnels, certificates=certificates
     )
     engine = Engine(identity, engine_settings, random.Random())
-    telemetry = Telemetry(TraceLog())
+    telemetry = Telemetry(TraceLog(settings.name))
     make_driver, make_handlers = _parts()
     driver = make_driver(engine, transport, telemetry.emit, _pinning(keystore))
     await transport.open(driver.deliver)

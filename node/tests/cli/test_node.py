@@ -18,16 +18,14 @@ from macula.cli.main import app
 from macula.cli.node import serve_node
 from macula.config import Settings
 from macula.errors import ConfigError, NotFound
-from macula.runtime.logs import ROOT
 from runtime.fake_mesh import FakeMesh
+from runtime.logging_state import logging_as_before
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    log = logging.getLogger(ROOT)
-    before = log.handlers[:], log.level, log.propagate
-    yield
-    log.handlers[:], log.level, log.propagate = before
+def undone() -> Iterator[None]:
+    with logging_as_before():
+        yield
 
 
 @pytest.fixture

@@ -78,8 +78,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """Two nodes that are connected and serve ECHO; the victim has these settings."""
     clock = Clock()
-    monkeypatch.setattr("macula.api.TraceLog", partial(TraceLog, clock))
-    monkeypatch.setattr(logging.getLogger("macula"), "propagate", True)
+    monkeypatch.setattr("macula.api.TraceLog", partial(TraceLog, clock=clock))
     log.set_level(logging.INFO, "macula")
     async with macula.connect(REALM, "victim", host="127.0.0.1", **settings) as victim:
         place = (await victim.status())["listen"]

@@ -53,7 +53,6 @@ def test_who_was_detached_gets_nothing_more() -> None:
 def test_a_handler_that_raises_is_logged_and_detached_and_nobody_else_notices(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("macula"), "propagate", True)
     telemetry, got = make()
     called: list[str] = []
 
@@ -69,7 +68,7 @@ def test_a_handler_that_raises_is_logged_and_detached_and_nobody_else_notices(
     assert called == ["call.stop"]
     assert len(got) == 2
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert vars(record)["fields"] == {"handler": "broken", "event": "call.stop", "error": "RuntimeError('wrong')"}
+    assert vars(record)["fields"] == {"handler": "broken", "name": "call.stop", "error": "RuntimeError('wrong')"}
 
 
 def test_a_handler_may_attach_and_detach() -> None:

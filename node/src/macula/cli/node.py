@@ -17,7 +17,7 @@ from macula.cli.setting_options import with_setting_options
 from macula.config import Settings
 from macula.config.sources import unknown_variables
 from macula.errors import ConfigError, MeshError
-from macula.runtime import logs
+from macula.runtime import log_format, logs
 from macula.runtime.control import control_server
 from macula.runtime.control_commands import Commands
 from macula.runtime.demo import DemoService
@@ -34,7 +34,7 @@ def node(**given: Any) -> None:
     """Run a node until SIGTERM or SIGINT, then leave the mesh gracefully; a second signal ends it at once."""
     with reporting(False):
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    log_format.configure(settings.log_level, settings.log_format, sys.stderr, settings.name)
     for warning in unknown_variables(Settings.model_fields):
         _log.warning(warning)
     try:

@@ -147,5 +147,5 @@ class Telemetry:
             handler(event)
         except Exception as error:  # noqa: BLE001 - whatever a handler does wrong, the node goes on
             self.detach(handler_id)
-            fields = {"handler": handler_id, "event": event.name, "error": repr(error)}
+            fields = {"handler": handler_id, "name": event.name, "error": repr(error)}
             log_event(_LOG, logging.ERROR, "telemetry.handler_detached", fields)
