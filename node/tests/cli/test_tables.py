@@ -41,6 +41,7 @@ def peer(name: str, address: str) -> dict[str, object]:
         "hops": 2,
         "inbound": True,
         "since_s": 400.0,
+        "suspect": False,
         "bytes_sent": 12_345_678,
         "bytes_received": 12_345_678,
     }
@@ -86,3 +87,8 @@ def test_the_name_of_a_relay_widens_no_table(
     relay = {"node_id": "z" * 52, "short_id": "zzzzzzzzzz", "name": "[red]" + "x" * 250}
     show_peers([{**peer("edge2", "172.21.0.20:9443"), "path": "relayed", "relay": relay}])
     assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_peer_that_does_not_answer_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    show_peers([peer("edge1", "172.21.0.31:9443") | {"suspect": True}])
+    assert "direct, no answer" in " ".join(capsys.readouterr().out.split())

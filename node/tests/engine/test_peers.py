@@ -245,7 +245,9 @@ def test_suspicion_is_passed_on_for_peers_that_are_up() -> None:
     table.connect(1)
     assert table.peers.suspect(PeerSuspect(node(1), True)) == []
     table.receive(1, hello(1))
-    assert table.peers.suspect(PeerSuspect(node(1), True)) == [PeerSuspect(node(1), True)]
+    for suspect in (True, False):
+        assert table.peers.suspect(PeerSuspect(node(1), suspect)) == [PeerSuspect(node(1), suspect)]
+        assert [peer.suspect for peer in table.peers.status()] == [suspect]
 
 
 def test_an_idle_connection_is_closed_and_the_next_message_dials_anew() -> None:

@@ -64,7 +64,10 @@ def test_a_call_looks_up_holds_sends_and_completes() -> None:
     start, stop = book.traces
     about = {"procedure": "add", "call": call.call_id.hex()}
     assert (start.name, start.fields) == ("call.start", about)
-    assert (stop.name, stop.fields) == ("call.stop", {**about, "peer": A, "local": False, "code": "ok"})
+    assert (stop.name, stop.fields) == (
+        "call.stop",
+        {**about, "peer": A, "local": False, "streams": False, "code": "ok"},
+    )
     assert stop.measurements == {"duration": 750.0}
 
 

@@ -49,7 +49,7 @@ def test_a_call_is_delivered_and_its_result_returned() -> None:
     assert book.rpc.idle and book.rpc.next_deadline() is None
     assert book.traces[-1] == Trace(
         "call.handled",
-        {"procedure": "add", "call": incoming(1).call_id.hex(), "peer": ALICE, "code": "ok"},
+        {"procedure": "add", "call": incoming(1).call_id.hex(), "peer": ALICE, "streams": False, "code": "ok"},
         measurements={"duration": 500.0},
     )
 

@@ -99,6 +99,7 @@ class FakeMesh:
             "data_dir": {"path": "/var/lib/macula", "problem": ""},
             "reachable": False,
             "bootstraps": [self.bootstrap],
+            "certificate_s": None,
             "nat": "port_restricted, seen at 198.51.100.7:9443",
             "dht": {"nodes": 4, "buckets": 3, "stored_keys": 7},
             "load": {"calls": 1, "handlers": 2, "publications": 0, "queued": 3},
@@ -139,6 +140,7 @@ class FakeMesh:
                 "inbound": False,
                 "since_s": 12.0,
                 "clock_s": 0.0,
+                "suspect": False,
                 "bytes_sent": 1500,
                 "bytes_received": 999,
             }

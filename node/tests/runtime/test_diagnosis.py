@@ -31,6 +31,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "pool": {"size": 2, "limit": 1000},
         "relays": [RELAY, RELAY | {"name": "bootstrap"}],
         "peers": [peer("bootstrap"), peer("gateway")],
+        "certificate_s": None,
     }
     return good | changes
 
@@ -183,3 +184,18 @@ def test_a_data_directory_that_cannot_be_written_is_named_with_what_to_do(proble
 
 def test_a_node_that_keeps_nothing_has_no_data_directory() -> None:
     assert not [one for one in diagnose(status(data_dir=None), NAT, {}) if one.check == "data directory"]
+
+
+@pytest.mark.parametrize(
+    ("left", "verdict", "seen"),
+    [
+        (90 * 86400, Verdict.OK, "good for 90.0 days"),
+        (6.9 * 86400, Verdict.WARNING, "ends in 6.9 days"),
+        (-86400, Verdict.FAULT, "ended 1.0 days ago: other nodes refuse this one"),
+    ],
+)
+def test_a_certificate_is_to_be_renewed_in_time(left: float, verdict: Verdict, seen: str) -> None:
+    found = find("certificate", status(certificate_s=left))
+    assert (found.verdict, found.seen) == (verdict, seen)
+    assert ("macula ca issue" in found.remedy) is (verdict is not Verdict.OK)
+    assert found in glance(status(certificate_s=left))

@@ -56,6 +56,7 @@ async def test_handlers_hear_of_everything_a_node_does() -> None:
         "procedure": "org.test.double",
         "call": answered["call"],
         "peer": caller.node_id,
+        "streams": False,
         "code": "ok",
     }
     assert [one["call"] for one in about(mine, "call.start")] == [answered["call"], missed["call"]]

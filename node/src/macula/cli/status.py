@@ -33,6 +33,7 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
             "listens on": f"{state['listen']}/udp, reached at {', '.join(state['addresses']) or 'no address'}",
             "NAT": state["nat"] or "not known yet",
             "relays": _relays(state["relays"]),
+            **_certificate(state["certificate_s"]),
             "up for": tables.duration(state["uptime_s"]),
             "version": f"{state['version']} {state['commit'] or ''}".strip(),
             "DHT": f"{dht['nodes']} nodes in {dht['buckets']} buckets, {dht['stored_keys']} keys stored here",
@@ -43,6 +44,15 @@ def status(as_json: AsJson = False, control_socket: ControlSocket = None) -> Non
     )
     tables.show_rows(("reaching peers", "so far"), _reaching(state), "")
     return tables.show_peers(state["peers"])
+
+
+def _certificate(left: float | None) -> dict[str, str]:
+    """CA mode only: until when this node's certificate is good."""
+    if left is None:
+        return {}
+    from macula.cli import tables
+
+    return {"certificate": f"good for {tables.duration(left)}" if left > 0 else f"ended {tables.duration(-left)} ago"}
 
 
 def _relays(relays: Sequence[Mapping[str, str]]) -> str:

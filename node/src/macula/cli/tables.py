@@ -59,6 +59,8 @@ def _peer_row(peer: Mapping[str, Any], wide: bool) -> tuple[object, ...]:
         path += f" via {relay['name'] or relay['short_id']}"
     if peer["carrier"] == "tcp":
         path += ", tcp"
+    if peer["suspect"]:
+        path += ", no answer"
     row = (peer["name"], peer["short_id"], peer["address"], path, rtt, duration(peer["since_s"]))
     sent, received = peer["bytes_sent"], peer["bytes_received"]
     if not wide:

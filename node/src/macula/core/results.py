@@ -55,6 +55,8 @@ class PeerStatus(Struct, frozen=True):
     clock: float = 0.0
     """By how many seconds at least this node's wall clock is ahead of the peer's, negative: behind; 0 if the record in
     the peer's hello gives no reason to think so."""
+    suspect: bool = False
+    """Whether it has not answered for a while: it may be dead, or its path."""
 
 
 class BootstrapStatus(Struct, frozen=True):

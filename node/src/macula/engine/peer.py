@@ -39,6 +39,7 @@ class Peer:
     dials: list[int] = field(default_factory=list)
     info: PeerInfo | None = None
     clock: float = 0.0
+    suspect: bool = False
     realms: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     early: list[MessageReceived] = field(default_factory=list)

@@ -238,6 +238,7 @@ class PeerTable:
         peer = self._peers.get(event.peer)
         if peer is None or peer.state is not State.UP:
             return []
+        peer.suspect = event.suspect
         return [event]
 
     def moved(self, event: PathMoved) -> list[Outcome]:
@@ -285,7 +286,7 @@ class PeerTable:
     def status(self) -> tuple[PeerStatus, ...]:
         """The peers that are up, in the order in which they connected."""
         return tuple(
-            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since, peer.clock)
+            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since, peer.clock, peer.suspect)
             for node, peer in self._peers.items()
             if peer.state is State.UP and peer.info is not None
         )

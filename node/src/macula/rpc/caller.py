@@ -327,6 +327,7 @@ class Caller:
             "call": call.call_id.hex(),
             "peer": call.provider or "",
             "local": call.provider == self._node_id,
+            "streams": call.stream is not None,
             "code": outcome.code if isinstance(outcome, CallError) else "ok",
         }
         stop = Trace("call.stop", fields, measurements={"duration": (now - call.started) * 1000})

@@ -260,6 +260,7 @@ class CallProvider:
             "procedure": handler.call.procedure,
             "call": handler.call.call_id.hex(),
             "peer": handler.caller,
+            "streams": handler.stream is not None,
             "code": reply.error or "ok",
         }
         handled = Trace("call.handled", fields, measurements={"duration": (now - handler.started) * 1000})

@@ -13,6 +13,8 @@ CLOCK_SLACK = 5.0
 """Seconds by which clocks may differ without a word."""
 CROWDED = 0.9
 """The share of the connections that it may hold from which on a node is short of them."""
+CERTIFICATE_SOON = 7 * 86400.0
+"""Seconds before its end from which on a certificate is to be renewed."""
 CLOCK_LIMIT = 60.0
 """From so many seconds on records are taken for expired, or for not valid yet, before long."""
 
@@ -52,6 +54,7 @@ def diagnose(status: State, nat: State, holders: Mapping[str, Sequence[str]]) ->
         _udp(nat),
         _clock(status),
         *_data_dir(status),
+        *_certificate(status),
         *(_record(status, name, nodes) for name, nodes in holders.items()),
     ]
 
@@ -65,6 +68,7 @@ def glance(status: State) -> list[Finding]:
         *([] if status["reachable"] else [_relays(status)]),
         _clock(status),
         *_data_dir(status),
+        *_certificate(status),
     ]
 
 
@@ -189,6 +193,24 @@ def _data_dir(status: State) -> Iterator[Finding]:
         return
     seen = f"nothing can be kept in {kept['path']}: {kept['problem']}; the node goes on with what it knows"
     yield Finding("data directory", Verdict.WARNING, seen, remedy(kept["problem"]))
+
+
+def _certificate(status: State) -> Iterator[Finding]:
+    """CA mode only."""
+    left: float | None = status["certificate_s"]
+    if left is None:
+        return
+    renew = "issue a new one (`macula ca issue`) in the same file: it is read within 30 s, without a restart"
+    if left <= 0:
+        yield Finding("certificate", Verdict.FAULT, f"ended {_days(-left)} ago: other nodes refuse this one", renew)
+    elif left < CERTIFICATE_SOON:
+        yield Finding("certificate", Verdict.WARNING, f"ends in {_days(left)}", renew)
+    else:
+        yield Finding("certificate", Verdict.OK, f"good for {_days(left)}")
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / 86400:.1f} days"
 
 
 def _record(status: State, name: str, holders: Sequence[str]) -> Finding:

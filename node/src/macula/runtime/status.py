@@ -71,6 +71,7 @@ class StatusReporter:
             "data_dir": _data_dir(self._keystore),
             "reachable": self._settings.reachable,
             "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],
+            "certificate_s": _left(self._transport.certificate_expires),
             "nat": status.nat,
             "handshakes": asdict(self._transport.handshakes),
             "unread_bytes": self._transport.unread,
@@ -149,6 +150,7 @@ class StatusReporter:
             "rtt_ms": round(path.rtt * 1000, 3) if path else None,
             "hops": path.hops if path else None,
             "inbound": peer.inbound,
+            "suspect": peer.suspect,
             "since_s": round(now - peer.since, 1),
             "clock_s": round(peer.clock, 1),
             "bytes_sent": path.bytes_sent if path else 0,
@@ -158,6 +160,10 @@ class StatusReporter:
 
 def _data_dir(keystore: Keystore | None) -> dict[str, str] | None:
     return None if keystore is None else {"path": str(keystore.folder), "problem": keystore.problem()}
+
+
+def _left(expires: float | None) -> float | None:
+    return None if expires is None else round(expires - time.time())
 
 
 def _bootstrap(entry: BootstrapStatus, names: Mapping[NodeId, str]) -> dict[str, Any]:

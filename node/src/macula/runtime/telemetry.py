@@ -52,10 +52,10 @@ EVENTS: Mapping[str, EventKind] = MappingProxyType(
         "call.stop": EventKind(
             "it is over; `code` is ok or the error's, `local` whether this node provided it itself",
             ("duration",),
-            ("procedure", "call", "peer", "local", "code"),
+            ("procedure", "call", "peer", "local", "streams", "code"),
         ),
         "call.handled": EventKind(
-            "a call that came to this node is answered", ("duration",), ("procedure", "call", "peer", "code")
+            "a call that came to this node is answered", ("duration",), ("procedure", "call", "peer", "streams", "code")
         ),
         "publish.stop": EventKind(
             "an event was sent (QoS 0) or settled by every subscriber (QoS 1); how many got it, how many did not",

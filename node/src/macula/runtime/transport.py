@@ -108,6 +108,11 @@ class Transport(Protocol):
         """What goes over TCP."""
         ...
 
+    @property
+    def certificate_expires(self) -> float | None:
+        """Unix time at which this node's certificate ends, or one between it and the CA; None outside of CA mode."""
+        ...
+
     async def close(self) -> None:
         """Close all connections, telling the peers, and stop listening. Harmless when repeated."""
         ...

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from macula.identity import Identity
 from macula.providers.quic.authority import CertificateFiles, Credentials
-from macula.providers.quic.renewal import EXPIRES_SOON, INTERVAL, Renewal
+from macula.providers.quic.renewal import INTERVAL, Renewal
+from macula.runtime.diagnosis import CERTIFICATE_SOON
 
 from .test_authority import DAY, WALL, Realm
 
@@ -58,6 +59,7 @@ async def test_a_certificate_that_was_replaced_is_used_once(renewed: Renewed) ->
     renewed.put(30)
     renewed.renewal.look()
     renewed.renewal.look()
+    assert renewed.renewal.expires == WALL + 30 * DAY
     assert [credentials.expires.timestamp() for credentials in renewed.used] == [WALL + 90 * DAY, WALL + 30 * DAY]
 
 
@@ -69,11 +71,12 @@ async def test_what_is_no_use_is_logged_and_the_old_one_stays(
     renewed.files.certificate.unlink()
     renewed.renewal.look()
     assert len(renewed.used) == 1
+    assert renewed.renewal.expires == WALL + 90 * DAY
     assert logged(caplog) == 2 * [("certificate.not_used", logging.ERROR)]
 
 
 async def test_an_end_that_is_near_is_a_warning(renewed: Renewed, caplog: pytest.LogCaptureFixture) -> None:
-    renewed.put(EXPIRES_SOON / DAY - 1)
+    renewed.put(CERTIFICATE_SOON / DAY - 1)
     renewed.renewal.look()
     assert logged(caplog)[-1] == ("certificate.used", logging.WARNING)
 

@@ -63,9 +63,10 @@ def test_names_follow_the_conventions() -> None:
 async def test_calls_are_counted_by_outcome_and_provider() -> None:
     scene = Scene()
     for code, peer, local in (("ok", PEER, False), ("ok", PEER, False), ("ok", PEER, True), ("not_found", "", False)):
-        fields = {"procedure": "a.b", "call": "", "peer": peer, "local": local, "code": code}
+        fields = {"procedure": "a.b", "call": "", "peer": peer, "local": local, "streams": False, "code": code}
         scene.tell("call.stop", fields, duration=3.0)
-    scene.tell("call.handled", {"procedure": "a.b", "call": "", "peer": PEER, "code": "remote"}, duration=700.0)
+    handled = {"procedure": "a.b", "call": "", "peer": PEER, "streams": False, "code": "remote"}
+    scene.tell("call.handled", handled, duration=700.0)
     assert await scene.value("macula_calls_total", code="ok", provider="remote") == 2
     assert await scene.value("macula_calls_total", code="ok", provider="local") == 1
     assert await scene.value("macula_calls_total", code="not_found", provider="none") == 1
@@ -144,6 +145,20 @@ async def test_records_without_room_are_counted() -> None:
     assert await scene.value("macula_dht_over_quota_total") == 1
 
 
+async def test_streaming_calls_have_durations_of_their_own() -> None:
+    """An hour of streaming says nothing of how fast calls are."""
+    scene = Scene()
+    about = {"procedure": "a.b", "call": "", "peer": PEER, "code": "ok", "streams": True}
+    scene.tell("call.stop", {**about, "local": False}, duration=3_600_000.0)
+    scene.tell("call.handled", about, duration=3_600_000.0)
+    assert await scene.value("macula_calls_total", code="ok", provider="remote") == 1
+    for name in ("stream_duration", "stream_handling"):
+        assert await scene.value(f"macula_{name}_seconds_bucket", le="1800.0") == 0
+        assert await scene.value(f"macula_{name}_seconds_bucket", le="7200.0") == 1
+    for name in ("call_duration", "call_handling"):
+        assert await scene.value(f"macula_{name}_seconds_count") == 0
+
+
 async def test_what_peers_say_makes_no_new_labels() -> None:
     """Whatever code a peer gives for closing a connection, there are as many series as before."""
     scene = Scene()
@@ -153,7 +168,8 @@ async def test_what_peers_say_makes_no_new_labels() -> None:
     before = (await scene.samples()).keys()
     for name, number in product(("connection.down", "peer.refused", "relay.refused"), range(1000)):
         scene.tell(name, {**fields, "code": f"code {number}"})
-    scene.tell("call.stop", {"procedure": "a.b", "call": "", "peer": PEER, "local": False, "code": "new"}, duration=1.0)
+    call = {"procedure": "a.b", "call": "", "peer": PEER, "local": False, "streams": False, "code": "new"}
+    scene.tell("call.stop", call, duration=1.0)
     after = (await scene.samples()).keys()
     assert {name for name, _ in after - before} == {"macula_calls_total"}
     assert await scene.value("macula_disconnections_total", code="other") == 1001

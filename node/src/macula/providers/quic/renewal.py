@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from macula.errors import ConfigError
 from macula.providers.quic.authority import CertificateFiles, Credentials
+from macula.runtime.diagnosis import CERTIFICATE_SOON
 from macula.runtime.logs import ROOT, log_event
 
 INTERVAL = 30.0
 """Seconds between two looks at the files."""
-EXPIRES_SOON = 7 * 86400.0
-"""Seconds before its end from which on a certificate that is read is logged as a warning."""
 
 _LOG = logging.getLogger(f"{ROOT}.certificate")
 
@@ -30,6 +29,8 @@ class Renewal:
         self._files = files
         self._use = use
         self._clock = clock
+        self.expires: float | None = None
+        """Unix time at which what is in use ends; None before anything could be used."""
         self._seen: list[tuple[int, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self.look()
@@ -48,6 +49,7 @@ class Renewal:
             log_event(_LOG, logging.ERROR, "certificate.not_used", {"reason": error})
             return
         self._use(credentials)
+        self.expires = credentials.expires.timestamp()
         _tell(credentials, self._clock())
 
     def close(self) -> None:
@@ -66,6 +68,6 @@ class Renewal:
 
 def _tell(credentials: Credentials, wall: float) -> None:
     expires = credentials.expires
-    level = logging.WARNING if expires.timestamp() - wall < EXPIRES_SOON else logging.INFO
+    level = logging.WARNING if expires.timestamp() - wall < CERTIFICATE_SOON else logging.INFO
     fields = {"issuer": credentials.chain[0].issuer.rfc4514_string(), "expires": expires.isoformat()}
     log_event(_LOG, level, "certificate.used", fields)

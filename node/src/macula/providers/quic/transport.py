@@ -138,6 +138,11 @@ class QuicTransport:
         """What goes over TCP."""
         return self._tunnels.counts() if self._tunnels is not None else TunnelCounts()
 
+    @property
+    def certificate_expires(self) -> float | None:
+        """Unix time at which this node's certificate ends, or one between it and the CA; None outside of CA mode."""
+        return self._renewal.expires if self._renewal is not None else None
+
     async def close(self) -> None:
         """Close all connections, telling the peers, and stop listening. Harmless when repeated."""
         if self._socket is None:

@@ -33,6 +33,7 @@ CLOSE_CODES = (*sorted(_CODES | {"lost", "transport_error"}), OTHER)
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of buckets, in seconds."""
+STREAMING = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 7200.0)
 FINDING = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0)
 
 
@@ -80,9 +81,15 @@ _REASON = Label("reason", (), "in words, each a constant of the source")
 CALLS = _counter(
     "macula_calls_total", "Calls of this node that ended.", _CODE, Label("provider", ("local", "remote", "none"))
 )
-CALL_SECONDS = _seconds("macula_call_duration_seconds", "From a call of this node to its end.")
+CALL_SECONDS = _seconds("macula_call_duration_seconds", "From a call of this node to its end, unless it streams.")
+STREAM_SECONDS = _seconds("macula_stream_duration_seconds", "From a streaming call of this node to its end.", STREAMING)
 HANDLED = _counter("macula_calls_handled_total", "Calls that came to this node and were answered by a handler.", _CODE)
-HANDLED_SECONDS = _seconds("macula_call_handling_seconds", "From the arrival of a call to its answer.")
+HANDLED_SECONDS = _seconds(
+    "macula_call_handling_seconds", "From the arrival of a call to its answer, unless it streams."
+)
+STREAM_HANDLED_SECONDS = _seconds(
+    "macula_stream_handling_seconds", "From the arrival of a streaming call to its end.", STREAMING
+)
 PUBLISHED = _counter("macula_publications_total", "Events that this node published.", Label("qos", ("0", "1")), _CODE)
 DELIVERIES = _counter(
     "macula_deliveries_total",
@@ -143,6 +150,10 @@ PEERS = _gauge(
     "Connected peers.",
     Label("path", ("direct", "relayed", "none")),
     Label("carrier", ("udp", "tcp", "none")),
+)
+SUSPECTS = _gauge("macula_peers_suspect", "Connected peers that do not answer at present.")
+CERTIFICATE = _gauge(
+    "macula_certificate_remaining_seconds", "Seconds to the end of this node's certificate; CA mode only."
 )
 POOL_USES = _counter("macula_pool_uses_total", "Times a connection was asked for.", Label("outcome", ("hit", "miss")))
 CALLS_NOW = _gauge("macula_calls_in_flight", "Calls of this node that are not over.")

@@ -19,8 +19,10 @@ class Recorder:
     """Attach `record` to `events`."""
 
     def __init__(self) -> None:
-        self._calls, self._call_seconds = Tally(of.CALLS), Distribution(of.CALL_SECONDS)
-        self._handled, self._handled_seconds = Tally(of.HANDLED), Distribution(of.HANDLED_SECONDS)
+        self._calls, self._handled = Tally(of.CALLS), Tally(of.HANDLED)
+        self._call_seconds, self._stream_seconds = Distribution(of.CALL_SECONDS), Distribution(of.STREAM_SECONDS)
+        self._handled_seconds = Distribution(of.HANDLED_SECONDS)
+        self._stream_handled_seconds = Distribution(of.STREAM_HANDLED_SECONDS)
         self._published, self._deliveries = Tally(of.PUBLISHED), Tally(of.DELIVERIES)
         self._subscribed = Tally(of.SUBSCRIBED)
         self._connected, self._disconnected, self._refused = (
@@ -84,11 +86,13 @@ class Recorder:
     def _call(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
         provider = "local" if about["local"] else "remote" if about["peer"] else "none"
         self._calls.add(_code(about), provider)
-        self._call_seconds.observe(numbers["duration"] / 1000)
+        seconds = self._stream_seconds if about["streams"] else self._call_seconds
+        seconds.observe(numbers["duration"] / 1000)
 
     def _handle(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
         self._handled.add(_code(about))
-        self._handled_seconds.observe(numbers["duration"] / 1000)
+        seconds = self._stream_handled_seconds if about["streams"] else self._handled_seconds
+        seconds.observe(numbers["duration"] / 1000)
 
     def _publish(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
         self._published.add(str(about["qos"]), _code(about))

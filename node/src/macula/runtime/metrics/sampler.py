@@ -23,6 +23,8 @@ def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
     )
     peers.update((peer["path"] or "none", peer["carrier"] or "none") for peer in status["peers"])
     yield sample(of.PEERS, peers)
+    left = status["certificate_s"]
+    yield sample(of.CERTIFICATE, {} if left is None else {(): left})
     yield sample(of.POOL_USES, {("hit",): pool["hits"], ("miss",): pool["misses"]})
     yield sample(of.TUNNELS, {(direction,): tunnels[direction] for direction in ("inbound", "outbound")})
     yield sample(of.RELAY_DROPPED, _by_reason(relaying["dropped"]))
@@ -31,6 +33,7 @@ def sampled(status: Mapping[str, Any]) -> Iterator[Metric]:
     for family, value in {
         of.READY: status["ready"],
         of.UPTIME: status["uptime_s"],
+        of.SUSPECTS: sum(peer["suspect"] for peer in status["peers"]),
         of.CALLS_NOW: load["calls"],
         of.HANDLERS_NOW: load["handlers"],
         of.PUBLICATIONS_NOW: load["publications"],
