@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,19 +45,19 @@ class Executor:
             raise NoNode(socket, error.strerror or str(error)) from error
         try:
             self._send({"command": "provide", "procedure": self._procedure})
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as self._tasks:
                 while line := await reader.readline():
-                    self._take(json.loads(line), group, ready)
+                    self._take(json.loads(line), ready)
                 raise NoNode(socket, "it has stopped")
         finally:
             self._writer.close()
 
-    def _take(self, line: Mapping[str, Any], group: asyncio.TaskGroup, ready: Callable[[], None]) -> None:
+    def _take(self, line: Mapping[str, Any], ready: Callable[[], None]) -> None:
         if "error" in line:
             raise Refused(line["error"])
         if "call" in line:
             call = line["call"]
-            task = self._running[call["id"]] = group.create_task(self._answer(call))
+            task = self._running[call["id"]] = self._tasks.create_task(self._answer(call))
             task.add_done_callback(lambda _done: self._running.pop(call["id"]))
         elif "cancel" in line:
             if running := self._running.get(line["cancel"]["id"]):
@@ -80,17 +81,13 @@ class Executor:
         self._send({"id": call["id"], **answer})
 
     async def _run(self, call: Mapping[str, Any]) -> bytes:
-        about = {
-            "MACULA_CALL_PROCEDURE": self._procedure,
-            "MACULA_CALL_CALLER": call["caller"],
-            "MACULA_CALL_DID": call["did"],
-            "MACULA_CALL_REMAINING": str(call["remaining_s"]),
-        }
-        pipe = asyncio.subprocess.PIPE
-        # A session of its own, so that what the shell starts ends with it.
-        process = await asyncio.create_subprocess_shell(
-            self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env={**os.environ, **about}
-        )
+        starting = self._tasks.create_task(self._start(call))
+        try:
+            # Cancelled half-way, asyncio would end the shell and not what the shell has started by then.
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _end(await starting)
+            raise
         assert process.stdin and process.stdout and process.stderr
         try:
             async with asyncio.TaskGroup() as group:
@@ -101,17 +98,33 @@ class Executor:
         except* CommandFailed as errors:
             raise CommandFailed(str(errors.exceptions[0])) from None
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _end(process)
         if code:
             said = complaint.result().decode(errors="replace").strip()[-MAX_COMPLAINT:]
             raise CommandFailed(f"the command ended with {code}: {said}" if said else f"the command ended with {code}")
         return output.result()
 
+    async def _start(self, call: Mapping[str, Any]) -> Process:
+        about = {
+            "MACULA_CALL_PROCEDURE": self._procedure,
+            "MACULA_CALL_CALLER": call["caller"],
+            "MACULA_CALL_DID": call["did"],
+            "MACULA_CALL_REMAINING": str(call["remaining_s"]),
+        }
+        # A session of its own, so that what the shell starts ends with it.
+        return await asyncio.create_subprocess_shell(
+            self._command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, env={**os.environ, **about}
+        )
+
 
 class CommandFailed(Exception):
     """What the caller is told."""
+
+
+async def _end(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 async def _feed(stdin: asyncio.StreamWriter, data: bytes) -> None:
