@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from macula.core.timers import Timers
+from macula.core.timers import Timers, earliest
 
 keys = st.integers(0, 5)
 
@@ -62,3 +62,10 @@ def test_a_deadline_that_is_replaced_often_does_not_pile_up() -> None:
     assert len(timers._heap) <= 100
     assert timers.pop_due(2e6) == ["near"]
     assert timers.next() == 1e9
+
+
+def test_the_first_of_several_deadlines() -> None:
+    assert earliest(None, 2.0, 1.0, None, 3.0) == 1.0
+    assert earliest(None, 0.0) == 0.0
+    assert earliest(None, None) is None
+    assert earliest() is None

@@ -9,6 +9,15 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
+def earliest(*deadlines: float | None) -> float | None:
+    """The first of these; None is never."""
+    first = None
+    for at in deadlines:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
+
+
 class Timers(Generic[K]):
     """At most one deadline for each key, in `now` seconds. Setting and cancelling cost O(log n), the next one O(1)."""
 

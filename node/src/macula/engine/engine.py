@@ -37,6 +37,7 @@ from macula.core.limits import LANES, met
 from macula.core.mode import PathPolicy
 from macula.core.results import Load, NodeStatus
 from macula.core.service import Service, ServiceEvent
+from macula.core.timers import earliest
 from macula.dht.service import Dht
 from macula.dht.verifier import Verifier
 from macula.engine import routing as to
@@ -171,7 +172,7 @@ class Engine:
         for index in self._told:
             self._deadlines[index] = self._services[index].next_deadline()
         self._told.clear()
-        deadlines = [
+        return earliest(
             self._own.next_deadline(),
             self._peers.next_deadline(),
             self._bootstrapper.next_deadline(),
@@ -179,8 +180,7 @@ class Engine:
             self._shutdown.next_deadline(),
             self._readiness.next_deadline(),
             *self._deadlines.values(),
-        ]
-        return min((at for at in deadlines if at is not None), default=None)
+        )
 
     @property
     def ready(self) -> bool:

@@ -35,7 +35,7 @@ from macula.core.requests import (
 from macula.core.results import PeerStatus, PoolStatistics
 from macula.core.route import Relayed
 from macula.core.service import Action
-from macula.core.timers import Timers
+from macula.core.timers import Timers, earliest
 from macula.engine.crowd import Crowd
 from macula.engine.dialer import DISCONNECTED, Dialer
 from macula.engine.hello import check_hello, check_realm, make_hello
@@ -260,8 +260,7 @@ class PeerTable:
 
     def next_deadline(self) -> float | None:
         """When to call tick next."""
-        deadlines = [at for at in (self._hello_timers.next(), self._pool.next_deadline()) if at is not None]
-        return min(deadlines, default=None)
+        return earliest(self._hello_timers.next(), self._pool.next_deadline())
 
     # What others may look at.
 

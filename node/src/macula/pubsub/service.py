@@ -22,6 +22,7 @@ from macula.core.requests import (
     SendTo,
 )
 from macula.core.service import Action, ServiceEvent
+from macula.core.timers import earliest
 from macula.errors import NodeClosed
 from macula.identity import NodeId
 from macula.pubsub.publisher import Publisher
@@ -89,8 +90,7 @@ class PubSub:
 
     def next_deadline(self) -> float | None:
         """As core.service.Service says."""
-        deadlines = (self._publisher.next_deadline(), self._subscriber.next_deadline())
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._publisher.next_deadline(), self._subscriber.next_deadline())
 
     def _dispatch(self, event: ServiceEvent, now: float, wall: float) -> None:
         match event:

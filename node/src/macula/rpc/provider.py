@@ -15,7 +15,7 @@ from macula.core.limits import Limit, met
 from macula.core.peer_limiter import PeerLimiter
 from macula.core.requests import Hold, Received, RefusePeer, Release, SendFailed, SendTo
 from macula.core.service import Action
-from macula.core.timers import Timers
+from macula.core.timers import Timers, earliest
 from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unauthorized
 from macula.identity import NodeId
 from macula.rpc.history import History
@@ -80,8 +80,7 @@ class CallProvider:
 
     def next_deadline(self) -> float | None:
         """When to call expire."""
-        deadlines = (self._timers.next(), self._quiet_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._timers.next(), self._quiet_at)
 
     def drain(self, now: float) -> None:
         """Refuse all new calls, and so tell callers not to ask here again."""

@@ -36,6 +36,7 @@ from macula.core.requests import (
     WithdrawRecord,
 )
 from macula.core.service import Action, ServiceEvent
+from macula.core.timers import earliest
 from macula.errors import ArgumentError, NodeClosed, ProtocolError
 from macula.identity import NodeId
 from macula.identity.names import check_name
@@ -89,8 +90,7 @@ class Rpc:
 
     def next_deadline(self) -> float | None:
         """When to call handle(Tick()) next."""
-        deadlines = [self._caller.next_deadline(), self._provider.next_deadline()]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earliest(self._caller.next_deadline(), self._provider.next_deadline())
 
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         """Everything that follows from an event; deadlines that have come go first, however late the Tick is.

@@ -14,6 +14,7 @@ from macula.core.address import Address
 from macula.core.effects import Completed, Trace
 from macula.core.events import DatagramReceived, SocketFailed, SocketOpened
 from macula.core.service import Action
+from macula.core.timers import earliest
 from macula.identity import NodeId
 from macula.nat.detection.bench import Bench, Run
 from macula.nat.detection.findings import Findings
@@ -173,7 +174,7 @@ class Detector:
         deadlines = [run.deadline for run in self._runs()] + [self._check_at, self._rest_at]
         if self._detection is None:
             deadlines.append(self._measure_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(*deadlines)
 
     # How.
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from macula.core.address import Address
+from macula.core.timers import earliest
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
 from macula.nat.punching.actions import Action, Began, Ended, Refresh, SendProbe, Tell
@@ -126,8 +127,7 @@ class Puncher:
 
     def next_deadline(self) -> float | None:
         """When to call `tick`, at the latest."""
-        due = [self._deadline, self._probing.next_deadline]
-        return min((at for at in due if at is not None), default=None)
+        return earliest(self._deadline, self._probing.next_deadline)
 
     def start(self, mine: Side, now: float, *, direct: bool = False, looked: bool = True) -> list[Action]:
         """There is a connection with the peer, and this is what the node knows of itself. Once. If the connection is

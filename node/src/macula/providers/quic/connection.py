@@ -8,6 +8,7 @@ from aioquic.quic import events as quic_events
 
 from macula.core.lanes import Lane
 from macula.core.route import Route
+from macula.core.timers import earliest
 from macula.errors import IdentityError, ProtocolError
 from macula.identity import NodeId
 from macula.providers.quic.authority import Authority
@@ -159,7 +160,7 @@ class Connection:
         """When to call handle_timer next."""
         if self.state is State.OVER:
             return None
-        deadlines = (
+        return earliest(
             self._quic.get_timer(),
             self._state_at,
             self._hold_at,
@@ -170,7 +171,6 @@ class Connection:
             self._outbound.bulk_at,
             self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
         )
-        return min((at for at in deadlines if at is not None), default=None)
 
     def flush(self, now: float) -> Sent:
         """The datagrams to send now. If they close the connection they are kept as its `farewell`."""

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 
 from macula.core.route import Relayed, Route
-from macula.core.timers import Timers
+from macula.core.timers import Timers, earliest
 from macula.identity import NodeId
 from macula.providers.quic.authority import Authority
 from macula.providers.quic.closing import Closing
@@ -137,8 +137,7 @@ class Connections:
 
     def next_deadline(self) -> float | None:
         """When to call pop_due."""
-        deadlines = (self._timers.next(), self._ids.next_expiry())
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._timers.next(), self._ids.next_expiry())
 
     def _remove(self, connection: Connection) -> None:
         del self._connections[connection.number]

@@ -157,25 +157,26 @@ class Endpoint:
 
     def receive(self, data: bytes, source: Address, now: float, ttl: int | None = None) -> None:
         """A datagram came from `source`, with this IP TTL if it is known. What is malformed is dropped."""
-        if is_relayed(data):
+        if is_quic(data):
+            self._receive_quic(data, source, now, ttl)
+        elif is_relayed(data):
             self._receive_relayed(data, source, now)
         elif is_ours(data):
             self._events.append(DatagramReceived(source, data))
-        else:
-            self._receive_quic(data, source, now, ttl)
 
     def _receive_relayed(self, frame: bytes, source: Address, now: float) -> None:
         passed = self._relays.receive(frame, source, now)
         if passed is None:
             return
         data, route = passed
-        if isinstance(route, Relayed):
-            self._receive_quic(data, route, now, None)
-        else:
+        if not isinstance(route, Relayed):
             self._datagrams.append((data, route))
+        elif is_quic(data):
+            self._receive_quic(data, route, now, None)
 
     def _receive_quic(self, data: bytes, source: Route, now: float, ttl: int | None) -> None:
-        if not is_quic(data) or (cid := destination_id(data)) is None:
+        cid = destination_id(data)
+        if cid is None:
             return
         owner = self._connections.find(cid)
         if isinstance(owner, Grave):

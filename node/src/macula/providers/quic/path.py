@@ -42,6 +42,7 @@ class Path:
         self.bytes_sent = 0
         self.bytes_received = 0
         self.hops: int | None = None
+        self._ttl: int | None = None
         self._budget = 0
         self._open = len(starts) > 1
         self._tried = [route for at, route in starts if at <= now]
@@ -86,9 +87,12 @@ class Path:
     def received(self, source: Route, size: int, ttl: int | None) -> None:
         """A datagram came; nothing is known of its contents yet."""
         self.bytes_received += size
-        if source == self.route and not self.proven:
+        if source != self.route:
+            return
+        if not self.proven:
             self._budget += AMPLIFICATION * size
-        if ttl is not None and source == self.route:
+        if ttl is not None and ttl != self._ttl:
+            self._ttl = ttl
             self.hops = next((initial - ttl for initial in _INITIAL_TTLS if ttl <= initial), None)
 
     def answered(self, source: Route) -> None:
@@ -106,8 +110,10 @@ class Path:
         but a relay that both chose can lead us here; TCP has proven a tunnel's address, and only who sits in the middle
         of one can send a packet of the peer through another. An address by UDP proves nothing and is not followed.
         """
+        if source == self.route or self._open:
+            return False
         both_relayed = isinstance(self.route, Relayed) and isinstance(source, Relayed)
-        return (both_relayed or _are_tunnels(self.route, source)) and not self._open and source != self.route
+        return both_relayed or _are_tunnels(self.route, source)
 
     def settle(self) -> None:
         """The handshake is over: if no route of the dial has answered, the first one carries the connection."""
@@ -116,7 +122,7 @@ class Path:
 
     def switch(self, route: Route) -> None:
         """Send everything by `route` from now on; the caller has made sure that the peer is there."""
-        self.hops = None
+        self.hops = self._ttl = None
         self._settle(route)
 
     def _settle(self, route: Route) -> None:
