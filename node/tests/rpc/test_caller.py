@@ -47,6 +47,15 @@ def down(peer: NodeId) -> PeerDown:
     return PeerDown(peer, "idle", "gone")
 
 
+def test_a_provider_is_held_from_the_first_call_to_the_last_answer() -> None:
+    book = Playbook()
+    first, second = book.call(record(A)), book.give(request())
+    assert [Hold(A) in actions for actions in (first, second)] == [True, False]
+    ended = [book.receive(A, reply(sent_call(actions)[1])) for actions in (first, second)]
+    assert [Release(A) in actions for actions in ended] == [False, True]
+    assert Hold(A) in book.give(request())
+
+
 def test_a_call_looks_up_holds_sends_and_completes() -> None:
     book = Playbook()
     assert book.give(request()) == [FindRecords(1000, REALM, Kind.RPC, "add", max_age=0.0)]

@@ -54,6 +54,15 @@ def test_a_call_is_delivered_and_its_result_returned() -> None:
     )
 
 
+def test_a_caller_is_held_from_its_first_call_to_its_last_answer() -> None:
+    book = serving()
+    first, second = book.receive(ALICE, incoming(1)), book.receive(ALICE, incoming(2))
+    assert [Hold(ALICE) in actions for actions in (first, second)] == [True, False]
+    ended = [book.give(HandlerDone(delivered(actions)[0], b"42")) for actions in (first, second)]
+    assert [Release(ALICE) in actions for actions in ended] == [False, True]
+    assert Hold(ALICE) in book.receive(ALICE, incoming(3))
+
+
 def test_an_unknown_procedure_or_realm_is_not_found() -> None:
     book = serving()
     assert error_of(book.receive(ALICE, incoming(1, "sub"))) == "not_found"
@@ -160,7 +169,7 @@ def test_a_lost_caller_cancels_its_calls_but_not_those_of_envelopes() -> None:
     direct, _ = delivered(book.receive(ALICE, incoming(1)))
     delivered(book.receive(ALICE, incoming(2), hops=(BOB,)))
     delivered(book.receive(BOB, incoming(3)))
-    assert book.feed(PeerDown(ALICE, "idle", "")) == [CancelDelivery(direct), Release(ALICE)]
+    assert book.feed(PeerDown(ALICE, "idle", "")) == [CancelDelivery(direct)]
     assert error_of(book.receive(ALICE, incoming(1))) == "cancelled"
     assert book.rpc.handlers == 3
 

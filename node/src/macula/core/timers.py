@@ -25,10 +25,14 @@ class Timers(Generic[K]):
         self._due: dict[K, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._count = 0
+        self.soonest = float("inf")
+        """No deadline is earlier. There may be none at this time, if it was cancelled: ask `next` for that."""
 
     def set(self, key: K, at: float) -> None:
         """Replace the key's deadline."""
         self._count += 1
+        if at < self.soonest:
+            self.soonest = at
         self._due[key] = (at, self._count)
         heapq.heappush(self._heap, (at, self._count, key))
         # Replaced deadlines stay in the heap until they come up; a far one that is replaced often would pile up.
@@ -61,4 +65,5 @@ class Timers(Generic[K]):
             if self._due.get(key) == (at, count):
                 del self._due[key]
                 due.append(key)
+        self.soonest = heap[0][0] if heap else float("inf")
         return due

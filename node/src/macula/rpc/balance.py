@@ -57,15 +57,18 @@ class Balancer:
             case _:
                 assert_never(strategy)
 
-    def started(self, peer: NodeId) -> None:
-        """A call to the peer is in flight."""
-        self._in_flight[peer] += 1
+    def started(self, peer: NodeId) -> bool:
+        """A call to the peer is in flight; returns whether it is the only one."""
+        count = self._in_flight[peer] = self._in_flight.get(peer, 0) + 1
+        return count == 1
 
-    def ended(self, peer: NodeId) -> None:
-        """A call to the peer is no longer in flight."""
+    def ended(self, peer: NodeId) -> bool:
+        """A call to the peer is no longer in flight; returns whether it was the last one."""
         self._in_flight[peer] -= 1
-        if not self._in_flight[peer]:
-            del self._in_flight[peer]
+        if self._in_flight[peer]:
+            return False
+        del self._in_flight[peer]
+        return True
 
     def observe(self, peer: NodeId, latency: float, now: float) -> None:
         """A call to the peer took this many seconds, or was given up after them."""

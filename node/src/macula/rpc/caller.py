@@ -93,7 +93,7 @@ class Caller:
         self._streams = streams
         self._balancer = Balancer(settings, rng)
         self._discovery = Discovery(settings, realm, tokens)
-        self._timers: Timers[int] = Timers()
+        self.timers: Timers[int] = Timers()
         self._calls: dict[int, _Call] = {}
         self._by_id: dict[bytes, _Call] = {}
         self._ended: LruCache[bytes, None] = LruCache(settings.max_ended)
@@ -106,7 +106,7 @@ class Caller:
 
     def next_deadline(self) -> float | None:
         """When to call expire."""
-        return self._timers.next()
+        return self.timers.next()
 
     def check(self, request: CallProcedure) -> None:
         """Raises ArgumentError for a request that is wrong, Busy if there are too many calls."""
@@ -126,7 +126,7 @@ class Caller:
             about = self._realm, call.call_id
             call.stream = self._streams.open(command, False, about, now, sends=request.sends, receives=True)
         self._calls[command] = self._by_id[call.call_id] = call
-        self._timers.set(command, call.deadline)
+        self.timers.set(command, call.deadline)
         fields = {"procedure": request.procedure, "call": call.call_id.hex()}
         return [Trace("call.start", fields), *self._advance(call, now)]
 
@@ -140,11 +140,11 @@ class Caller:
     def expire(self, now: float) -> list[Action]:
         """End the calls whose deadline has come."""
         actions: list[Action] = []
-        for command in self._timers.pop_due(now):
+        for command in self.timers.pop_due(now):
             call = self._calls[command]
             limits = call.request.timeout, self._settings.max_timeout
             if call.stream is not None and (again := self._streams.again_at(call.stream, now, *limits)) is not None:
-                self._timers.set(command, again)
+                self.timers.set(command, again)
                 continue
             actions += self._withdraw(call)
             if call.provider is not None:
@@ -277,13 +277,13 @@ class Caller:
         call.provider, call.idempotent = provider, providers[provider]
         call.token, call.sent = next(self._tokens), now
         self._by_token[call.token] = call
-        self._balancer.started(provider)
+        held = [Hold(provider)] if self._balancer.started(provider) else []
         if call.stream is not None:
-            return [Hold(provider), self._open(call, call.stream, provider)]
+            return [*held, self._open(call, call.stream, provider)]
         # Rounded up, so that a provider never gives up before its caller does.
         timeout_ms = math.ceil((call.deadline - now) * 1000)
         message = Call(self._realm, call.call_id, request.procedure, request.args, timeout_ms, request.traceparent)
-        return [Hold(provider), SendTo(provider, Lane.RPC, message, call.token)]
+        return [*held, SendTo(provider, Lane.RPC, message, call.token)]
 
     def _open(self, call: _Call, stream: Stream, provider: NodeId) -> SendTo:
         request = call.request
@@ -303,10 +303,10 @@ class Caller:
             return []
         provider, call.provider = call.provider, None
         del self._by_token[call.token]
-        self._balancer.ended(provider)
+        released: list[Action] = [Release(provider)] if self._balancer.ended(provider) else []
         if call.stream is not None:
             self._streams.unbind(call.stream)
-        return [Release(provider)]
+        return released
 
     def _retry(self, call: _Call, error: CallError, now: float) -> list[Action]:
         if call.settled:
@@ -331,7 +331,7 @@ class Caller:
             "code": outcome.code if isinstance(outcome, CallError) else "ok",
         }
         stop = Trace("call.stop", fields, measurements={"duration": (now - call.started) * 1000})
-        self._timers.cancel(call.command)
+        self.timers.cancel(call.command)
         self._waiting.pop(call.command, None)
         del self._calls[call.command], self._by_id[call.call_id]
         self._ended[call.call_id] = None

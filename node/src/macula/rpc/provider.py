@@ -64,7 +64,7 @@ class CallProvider:
         self._reply_token = next(tokens)
         self._history = History(settings)
         self._rates = PeerLimiter(settings.call_rate, 2 * settings.call_rate)
-        self._timers: Timers[int] = Timers()
+        self.timers: Timers[int] = Timers()
         self._handlers: dict[int, _Handler] = {}
         self._loads: dict[NodeId, _Load] = {}
         self._args_bytes = 0
@@ -80,7 +80,7 @@ class CallProvider:
 
     def next_deadline(self) -> float | None:
         """When to call expire."""
-        return earliest(self._timers.next(), self._quiet_at)
+        return earliest(self.timers.next(), self._quiet_at)
 
     def drain(self, now: float) -> None:
         """Refuse all new calls, and so tell callers not to ask here again."""
@@ -156,10 +156,10 @@ class CallProvider:
         if self._quiet_at is not None and self._quiet_at <= now:
             self._quiet_at = None
         actions: list[Action] = []
-        for delivery in self._timers.pop_due(now):
+        for delivery in self.timers.pop_due(now):
             handler = self._handlers[delivery]
             if (again := self._again_at(handler, now)) is not None:
-                self._timers.set(delivery, again)
+                self.timers.set(delivery, again)
                 continue
             reply = _error(handler.call, Timeout.code, "the handler was stopped at the deadline")
             actions += [self._answer(handler, reply), CancelDelivery(delivery)]
@@ -205,12 +205,12 @@ class CallProvider:
         load.open[call.call_id] = handler
         self._args_bytes += len(call.args)
         self._handlers[handler.delivery] = handler
-        self._timers.set(handler.delivery, deadline)
+        self.timers.set(handler.delivery, deadline)
         streams = isinstance(call, StreamCall)
         sends = isinstance(call, StreamCall) and call.sends
         about = call.procedure, call.args, handler.caller, call.realm
         content = CallDelivery(*about, deadline, streams, sends, call.traceparent)
-        actions: list[Action] = [Hold(handler.caller)]
+        actions: list[Action] = [Hold(handler.caller)] if len(load.open) == 1 else []
         if isinstance(call, StreamCall):
             actions += self._open(handler, call, now)
         actions.append(Deliver(handler.delivery, content))
@@ -252,8 +252,9 @@ class CallProvider:
 
     def _close(self, handler: _Handler, reply: Reply, now: float) -> list[Action]:
         """The call has its answer; its handler may still run."""
-        del self._loads[handler.caller].open[handler.call.call_id]
-        self._timers.cancel(handler.delivery)
+        calls = self._loads[handler.caller].open
+        del calls[handler.call.call_id]
+        self.timers.cancel(handler.delivery)
         self._history.add(handler.caller, reply, now)
         fields = {
             "procedure": handler.call.procedure,
@@ -264,7 +265,8 @@ class CallProvider:
         }
         handled = Trace("call.handled", fields, measurements={"duration": (now - handler.started) * 1000})
         ended = self._streams.close(handler.stream) if handler.stream is not None else []
-        return [*ended, Release(handler.caller), handled]
+        released = [] if calls else [Release(handler.caller)]
+        return [*ended, *released, handled]
 
     def _free(self, handler: _Handler) -> list[Action]:
         """The handler has ended."""

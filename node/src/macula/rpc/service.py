@@ -18,7 +18,7 @@ from macula.core.commands import (
     Unadvertise,
 )
 from macula.core.effects import Completed, PauseReading
-from macula.core.events import CommandGiven, Consumed, PeerSuspect, SendBlocked, SendReady
+from macula.core.events import CommandGiven, Consumed, PeerSuspect, SendBlocked, SendReady, Tick
 from macula.core.record import Kind
 from macula.core.requests import (
     Draining,
@@ -99,9 +99,10 @@ class Rpc:
         """
         if isinstance(event, CommandGiven):
             self._check(event.command)
-        expired: Sequence[Action] = [*self._caller.expire(now), *self._provider.expire(now)]
-        if expired:
-            expired = self._settle(expired, now)
+        late = self._caller.timers.soonest <= now or self._provider.timers.soonest <= now
+        if not late and not isinstance(event, Tick):
+            return [*self._settle(self._handle(event, now, wall), now)]
+        expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now)
         return [*expired, *self._settle(self._handle(event, now, wall), now)]
 
     def _check(self, command: Command) -> None:

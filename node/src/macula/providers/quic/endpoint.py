@@ -26,6 +26,7 @@ from macula.core.effects import (
 )
 from macula.core.events import DatagramReceived, Event, PathMoved, PeerRefused
 from macula.core.route import Relayed, Route
+from macula.core.timers import earliest
 from macula.identity import Identity, NodeId
 from macula.providers.quic.admission import Accept, Admission, Reply
 from macula.providers.quic.audit import Audit
@@ -278,8 +279,7 @@ class Endpoint:
 
     def next_deadline(self) -> float | None:
         """When to call handle_timer; asked after datagrams_to_send."""
-        deadlines = (self._connections.next_deadline(), self._audit.next_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(self._connections.next_deadline(), self._audit.next_at)
 
     # Connections.
 
