@@ -11,6 +11,7 @@ from macula.core.peer_record import PeerInfo
 from macula.core.route import Route
 from macula.engine.send_queue import SendQueue
 from macula.wire.compression import ZSTD_CAPABILITY
+from macula.wire.messages import Hello
 from macula.wire.tracing import TRACE_CAPABILITY
 
 MAX_EARLY = 64
@@ -42,19 +43,18 @@ class Peer:
     suspect: bool = False
     realms: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    compresses: bool = False
+    """Whether it understands compressed frames."""
+    traces: bool = False
+    """Whether it wants to know of which span a message is a part."""
     early: list[MessageReceived] = field(default_factory=list)
     blocked: set[Lane] = field(default_factory=set)
     queues: dict[Lane, SendQueue] = field(default_factory=dict)
 
-    @property
-    def compresses(self) -> bool:
-        """Whether it understands compressed frames."""
-        return ZSTD_CAPABILITY in self.capabilities
-
-    @property
-    def traces(self) -> bool:
-        """Whether it wants to know of which span a message is a part."""
-        return TRACE_CAPABILITY in self.capabilities
+    def greet(self, hello: Hello, info: PeerInfo) -> None:
+        """It has said a hello that is accepted."""
+        self.state, self.info, self.realms, self.capabilities = State.UP, info, hello.realms, hello.capabilities
+        self.compresses, self.traces = ZSTD_CAPABILITY in self.capabilities, TRACE_CAPABILITY in self.capabilities
 
     def keep_early(self, event: MessageReceived) -> bool:
         """Keep a message that overtook the hello; False if there is no room for it."""

@@ -309,7 +309,7 @@ class PeerTable:
         info = check_hello(event.peer, hello, self._settings.realms, wall)
         self._hello_timers.cancel(event.peer)
         self._dialer.learn(info)
-        peer.state, peer.info, peer.realms, peer.capabilities = State.UP, info, hello.realms, hello.capabilities
+        peer.greet(hello, info)
         peer.clock = clock_difference(info.record, wall)
         waiting = [*self._dialer.connected(event.peer), *peer.waiting.take()]
         outcomes: list[Outcome] = [PeerUp(event.peer, hello, info, peer.inbound, peer.route)]

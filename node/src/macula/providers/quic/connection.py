@@ -166,7 +166,7 @@ class Connection:
             self._hold_at,
             self._keep_alive_at,
             self.path.next_start,
-            self._mtu.next_at if self._settled else None,
+            self._mtu.next_at if self._mtu.next_at is not None and self._settled else None,
             self._resume_at(),
             self._outbound.bulk_at,
             self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
@@ -186,7 +186,7 @@ class Connection:
             self._outbound.flush(now)
             for data, _ in self._quic.datagrams_to_send(now):
                 out += self.path.send(data)
-            if self._settled and (probe := self._mtu.due(now)) is not None:
+            if self._mtu.next_at is not None and self._settled and (probe := self._mtu.due(now)) is not None:
                 out += self.path.send(self._quic.probe(probe, now))
             self._collect_ids()
         except Exception as error:  # noqa: BLE001 - as in receive
