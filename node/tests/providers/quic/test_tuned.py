@@ -25,7 +25,7 @@ LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt
 SPACE = {"ack_eliciting_in_flight", "largest_acked_packet", "largest_received_packet", "sent_packets"}
 TLS = {
     "_peer_certificate", "_peer_certificate_chain", "_receive_buffer", "_request_client_certificate",
-    "_signature_algorithms",
+    "_signature_algorithms", "_supported_groups",
 }  # fmt: skip
 SENDER = {"_buffer_start", "_buffer_stop"}
 RECEIVER = {"_buffer"}

@@ -27,7 +27,7 @@ from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType, Qu
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketPacer, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
-from aioquic.tls import Epoch, SignatureAlgorithm
+from aioquic.tls import Epoch, Group, SignatureAlgorithm
 from cryptography import x509
 
 from macula.core.lanes import Lane
@@ -246,6 +246,8 @@ class TunedConnection(QuicConnection):
         super()._initialize(peer_cid)
         self._main_space = self._spaces[Epoch.ONE_RTT]
         self.tls._signature_algorithms = [SignatureAlgorithm.ED25519]
+        # aioquic's client would make a key for each group that it knows; P-384 and X448 cost a third of a handshake.
+        self.tls._supported_groups = [Group.X25519]
         if not self._is_client:
             self.tls._request_client_certificate = True
 
