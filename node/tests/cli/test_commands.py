@@ -231,7 +231,7 @@ def test_wrong_usage(args: tuple[str, ...]) -> None:
 
 def test_a_wrong_argument_that_the_node_finds_is_wrong_usage_too(node: RunningNode) -> None:
     error = run_json("call", "a.b.c", "--to", "nobody", exit_code=2)["error"]
-    assert (error["code"], error["field"]) == ("argument", "node_id")
+    assert (error["code"], error["field"]) == ("argument", "peer")
 
 
 @pytest.mark.parametrize(
@@ -367,12 +367,6 @@ def test_doctor_finds_nothing_wrong_or_says_what_to_do(node: RunningNode) -> Non
     assert max(len(line) for line in text.stdout.splitlines()) <= 80
 
 
-def test_help_tells_the_exit_codes() -> None:
-    text = " ".join(run("--help").stdout.split())
-    assert "0 it was done; 1 the mesh or the node refused" in text
-    assert "3 no node answers on the control socket; 130 interrupted." in text
-
-
 @pytest.mark.parametrize(("typed", "offered"), [("macula sta", "status"), ("macula call --ti", "--timeout")])
 def test_the_shell_completes_commands_and_options(typed: str, offered: str) -> None:
     asked = {"_MACULA_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
@@ -380,3 +374,19 @@ def test_the_shell_completes_commands_and_options(typed: str, offered: str) -> N
         [Path(sys.executable).with_name("macula")], env=os.environ | asked, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [offered]
+
+
+@pytest.mark.parametrize("called", ["boot[red]strap", OTHER.short])
+def test_a_connected_peer_is_called_by_its_name_or_the_beginning_of_its_id(node: RunningNode, called: str) -> None:
+    async def echo(args: Any, context: object) -> Any:
+        return args
+
+    node.mesh.procedures["a.b.echo"] = echo
+    assert run_json("call-to", called, "a.b.echo", "4")["provider"] == str(OTHER)
+
+
+@pytest.mark.parametrize("command", [[], ["call"], ["doctor"], ["dht", "lookup"], ["pins", "list"]])
+def test_help_tells_the_exit_codes(command: list[str]) -> None:
+    told = " ".join(run(*command, "--help").stdout.split())
+    assert "Exit codes: 0 it was done; 1 the mesh or the node refused" in told
+    assert "3 no node answers on the control socket; 130 interrupted." in told

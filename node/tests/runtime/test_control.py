@@ -202,7 +202,7 @@ async def test_a_stopping_node_ends_its_streams(path: Path) -> None:
         (b'{"command": "explode"}\n', "command"),
         (b'{"command": "call"}\n', "procedure"),
         (b'{"command": "call", "procedure": "a.b", "timeout": "soon"}\n', "timeout"),
-        (b'{"command": "call", "procedure": "a.b", "to": "nobody"}\n', "node_id"),
+        (b'{"command": "call", "procedure": "a.b", "to": "nobody"}\n', "peer"),
         (b'{"command": "publish", "topic": "a.b", "qos": 2}\n', "qos"),
         (b'{"command": "subscribe", "pattern": 3}\n', "pattern"),
     ],

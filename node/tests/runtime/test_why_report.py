@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from macula.core.address import Address
-from macula.core.results import PeerStatus
 from macula.errors import ArgumentError
 from macula.nat.decisions import DecisionLog, Verdict
 from macula.nat.explanation import Explanation, PathView
@@ -14,7 +13,7 @@ from macula.nat.profile import Filtering, Mapping, Ports
 from macula.nat.punching.actions import Ended
 from macula.nat.punching.candidates import Candidate, CandidateKind, Tier
 from macula.nat.punching.offer import Side
-from macula.runtime.why_report import find_peer, why_fields
+from macula.runtime.why_report import pick_peer, why_fields
 
 from .fake_mesh import OTHER, OWN
 
@@ -23,21 +22,21 @@ INSIDE = Address("192.168.7.2", 9443)
 REFLEXIVE, INTERFACE = CandidateKind.REFLEXIVE, CandidateKind.INTERFACE
 APDF, EIF = Filtering.ADDRESS_AND_PORT_DEPENDENT, Filtering.ENDPOINT_INDEPENDENT
 
-PEERS = (PeerStatus(OWN, "edge1", "edge", False, 0.0), PeerStatus(OTHER, "edge2", "edge", True, 0.0))
+PEERS = (("edge1", OWN), ("edge2", OTHER))
 
 
 @pytest.mark.parametrize("called", ["edge2", str(OTHER), OTHER.short])
 def test_a_peer_is_found_by_its_name_or_by_its_id(called: str) -> None:
-    assert find_peer(PEERS, called).node_id == OTHER
+    assert pick_peer(PEERS, called) == OTHER
 
 
 def test_who_is_not_connected_is_told_with_who_is() -> None:
     with pytest.raises(ArgumentError, match="several of the connected peers, give more of an id"):
-        find_peer((PEERS[0], PeerStatus(OTHER, "edge1", "edge", True, 0.0)), "edge1")
+        pick_peer((PEERS[0], ("edge1", OTHER)), "edge1")
     with pytest.raises(ArgumentError, match=r"'edge3' is none of the connected peers: edge1 .*, edge2 "):
-        find_peer(PEERS, "edge3")
+        pick_peer(PEERS, "edge3")
     with pytest.raises(ArgumentError, match="none of the connected peers: nobody"):
-        find_peer((), "")
+        pick_peer((), "")
 
 
 def entry(path: str, address: str = "", relay: str = "") -> dict[str, Any]:

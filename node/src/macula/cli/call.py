@@ -28,7 +28,10 @@ def call(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds until the call is given up; default: the node's call_timeout.")
     ] = None,
-    to: Annotated[str | None, typer.Option(help="Call this node and no other.", metavar="NODE_ID")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Call this node only: its id, or a connected peer's name.", metavar="NODE"),
+    ] = None,
     stream: Stream = False,
     count: series.Count = 1,
     interval: series.Interval = 0.1,

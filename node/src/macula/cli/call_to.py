@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="call-to")
 def call_to(
-    node: Annotated[str, typer.Argument(help="The node to call, and no other.", metavar="NODE_ID")],
+    node: Annotated[str, typer.Argument(help="The node to call: its id, or a connected peer's name.", metavar="NODE")],
     procedure: Annotated[str, typer.Argument(help="Its full name, such as org.example.mesh.demo.echo.")],
     args: Annotated[str, typer.Argument(help="The argument as JSON.", metavar="[JSON]")] = "{}",
     timeout: Annotated[

@@ -32,6 +32,9 @@ COMMANDS = (
 )
 
 
+EPILOG = f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}."
+
+
 class _LazyGroup(TyperGroup):
     """Loads a command's module when it is run (or listed): `node` alone needs the settings, asyncio and QUIC."""
 
@@ -43,6 +46,8 @@ class _LazyGroup(TyperGroup):
             return None
         command = typer.main.get_command(import_module(f"macula.cli.{cmd_name.replace('-', '_')}").app)
         command.name = cmd_name
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.epilog = EPILOG
         return command
 
 
@@ -51,7 +56,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help=__doc__,
-    epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
+    epilog=EPILOG,
 )
 
 

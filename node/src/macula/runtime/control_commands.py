@@ -23,6 +23,7 @@ from macula.runtime.control_provide import Provision
 from macula.runtime.demo import DemoService
 from macula.runtime.diagnosis import diagnose
 from macula.runtime.reports import DEFAULT_TIMEOUT, MeshEvent, MeshLike
+from macula.runtime.why_report import pick_peer
 
 INTERNAL = "internal"
 MOST_RECORDS = 16
@@ -106,12 +107,11 @@ class Commands:
         yield {"result": id_fields(self._mesh.node_id, self._mesh.realm)}
 
     async def _call(self, request: Request) -> AsyncGenerator[Line, None]:
-        to = request.get("to")
         report = await self._mesh.report_call(
             _text(request, "procedure"),
             request.get("args"),
             timeout=_seconds(request),
-            to=None if to is None else NodeId.parse(_text(request, "to")),
+            to=await self._target(request),
         )
         yield {
             "result": {
@@ -124,17 +124,27 @@ class Commands:
         }
 
     async def _call_stream(self, request: Request) -> AsyncGenerator[Line, None]:
-        to = request.get("to")
         items = self._mesh.call_stream(
             _text(request, "procedure"),
             request.get("args"),
             timeout=_seconds(request),
-            to=None if to is None else NodeId.parse(_text(request, "to")),
+            to=await self._target(request),
         )
         async with aclosing(items):
             async for item in items:
                 yield {"item": item}
         yield {"result": None}
+
+    async def _target(self, request: Request) -> NodeId | None:
+        """Whom a call is for: a node id, or what a connected peer is called or its id begins with."""
+        if request.get("to") is None:
+            return None
+        called = _text(request, "to")
+        try:
+            return NodeId.parse(called)
+        except ArgumentError:
+            peers = [(peer["name"], NodeId.parse(peer["node_id"])) for peer in await self._mesh.peers()]
+            return pick_peer(peers, called)
 
     async def _publish(self, request: Request) -> AsyncGenerator[Line, None]:
         timeout = _seconds(request)

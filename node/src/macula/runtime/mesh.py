@@ -28,7 +28,7 @@ from macula.runtime.status import StatusReporter
 from macula.runtime.streaming import Incoming, failure_of, send_arguments
 from macula.runtime.subscription import Callback, Subscription
 from macula.runtime.telemetry import Telemetry, TelemetryEvent
-from macula.runtime.why_report import find_peer, why_fields
+from macula.runtime.why_report import pick_peer, why_fields
 from macula.wire.values import Value, decode_value, encode_value
 
 Target = NodeId | str
@@ -313,9 +313,9 @@ class Mesh:
         """How a connected peer is reached, why so, and what would make it direct, as `macula why --json` prints it.
         `peer` is a node id, the beginning of one, or a name. Raises ArgumentError if it is none or several of them."""
         status: NodeStatus = await self._driver.ask(cmd.Status())
-        found = find_peer(status.peers, peer)
-        explained: Explanation | None = await self._driver.ask(cmd.ExplainPeer(found.node_id))
-        (entry,) = [one for one in self._reporter.status(status)["peers"] if one["node_id"] == str(found.node_id)]
+        found = pick_peer([(each.name, each.node_id) for each in status.peers], peer)
+        explained: Explanation | None = await self._driver.ask(cmd.ExplainPeer(found))
+        (entry,) = [one for one in self._reporter.status(status)["peers"] if one["node_id"] == str(found)]
         return why_fields(entry, explained, time.monotonic())
 
     async def _unsubscribe(self, id_: int) -> None:

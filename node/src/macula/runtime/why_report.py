@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from macula.core.address import Address
-from macula.core.results import PeerStatus
 from macula.core.route import kind_of
 from macula.errors import ArgumentError
 from macula.identity import NodeId
@@ -20,16 +19,16 @@ from macula.nat.punching.plan import plan
 from macula.nat.remedy import remedies
 
 
-def find_peer(peers: Sequence[PeerStatus], called: str) -> PeerStatus:
+def pick_peer(peers: Sequence[tuple[str, NodeId]], called: str) -> NodeId:
     """The connected peer with this name, or whose node id begins so. Raises ArgumentError for none, or several."""
-    found = [peer for peer in peers if called and (peer.name == called or str(peer.node_id).startswith(called))]
+    found = [(name, node) for name, node in peers if called and (name == called or str(node).startswith(called))]
     if len(found) != 1:
-        who = ", ".join(f"{peer.name} ({peer.node_id.short})" for peer in found or peers) or "nobody"
+        who = ", ".join(f"{name} ({node.short})" for name, node in found or peers) or "nobody"
         if found:
             raise ArgumentError("peer", f"{called!r} is several of the connected peers, give more of an id: {who}")
         hint = "a call or an event for a node connects to it, and `macula dht lookup ID --kind peer` says where it is"
         raise ArgumentError("peer", f"{called!r} is none of the connected peers: {who}; {hint}")
-    return found[0]
+    return found[0][1]
 
 
 def why_fields(peer: Mapping[str, Any], told: Explanation | None, now: float) -> dict[str, Any]:
