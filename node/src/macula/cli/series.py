@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -103,6 +102,8 @@ def tell(
 
 def summarize(turns: list[Turn]) -> dict[str, Any]:
     """How many failed and why, latencies in ms, and which path answered from when on, in order."""
+    import statistics
+
     answered = [turn for turn in turns if turn.error is None]
     latencies = sorted(turn.report["latency_ms"] for turn in answered)
     paths = []
