@@ -74,7 +74,16 @@ class One:
 
 def test_each_request_has_one_who_carries_it_out_and_no_effect_has() -> None:
     asked = {*get_args(req.Request), *get_args(req.Answer), *get_args(Notice)}
-    told = {req.PeerUp, req.PeerDown, PeerSuspect, PathMoved, req.SelfChanged, req.Draining, req.Received}
+    told = {
+        req.PeerUp,
+        req.PeerDown,
+        PeerSuspect,
+        PathMoved,
+        req.SelfChanged,
+        req.ClockMoved,
+        req.Draining,
+        req.Received,
+    }
     assert One().engine._routes.keys() == asked | told
     assert not (asked | told) & set(get_args(Effect))
 

@@ -96,6 +96,7 @@ class FakeMesh:
             "ready": self.ready,
             "listen": "0.0.0.0:9443",
             "addresses": ["172.21.0.31:9443"],
+            "clock_held_s": 0.0,
             "data_dir": {"path": "/var/lib/macula", "problem": ""},
             "reachable": False,
             "bootstraps": [self.bootstrap],

@@ -24,6 +24,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "ready": True,
         "listen": "0.0.0.0:9443",
         "addresses": ["10.0.0.2:9443"],
+        "clock_held_s": 0.0,
         "data_dir": {"path": "/data", "problem": ""},
         "reachable": False,
         "bootstraps": [BOOTSTRAP],
@@ -199,3 +200,12 @@ def test_a_certificate_is_to_be_renewed_in_time(left: float, verdict: Verdict, s
     assert (found.verdict, found.seen) == (verdict, seen)
     assert ("macula ca issue" in found.remedy) is (verdict is not Verdict.OK)
     assert found in glance(status(certificate_s=left))
+
+
+def test_a_clock_that_jumped_and_is_not_followed_is_told_before_what_peers_say() -> None:
+    jumped = status(clock_held_s=-3600.0, peers=[peer("bootstrap", 200.0)])
+    found = find("clock", jumped)
+    assert found.verdict is Verdict.WARNING
+    assert found.seen == "this host's clock jumped by -3600 s; the node goes on with the time that it had"
+    assert found.remedy.startswith("set this host's clock")
+    assert found in glance(jumped)

@@ -270,5 +270,9 @@ class SelfChanged(Struct, frozen=True):
     info: PeerInfo
 
 
+class ClockMoved(Struct, frozen=True):
+    """The time that goes into records is another than it was: those of this node have to be signed anew."""
+
+
 class Draining(Struct, frozen=True):
     """The node is shutting down: refuse new work, withdraw records, finish what runs."""

@@ -105,3 +105,5 @@ class NodeStatus(Struct, frozen=True):
     """What this node is behind, in a few words; empty while that is not known."""
     bootstraps: tuple[BootstrapStatus, ...] = ()
     load: Load = Load()
+    clock_held: float = 0.0
+    """Seconds by which the host's clock is ahead of the time that the node uses; 0 while it follows it."""

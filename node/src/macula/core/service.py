@@ -19,6 +19,7 @@ from macula.core.events import (
 )
 from macula.core.requests import (
     Answer,
+    ClockMoved,
     Draining,
     FindPeer,
     FindRecords,
@@ -55,6 +56,7 @@ ServiceEvent = (
     | RecordStored
     | RelaysReady
     | SelfChanged
+    | ClockMoved
     | Draining
     | SendBlocked
     | SendReady

@@ -135,6 +135,14 @@ class Publisher:
             if not own.record.is_tombstone and not self._draining:
                 self._start(turn, own, None)
 
+    def renew_all(self, turn: Turn) -> None:
+        """Sign every record again and publish it, but for the peer record, which is signed elsewhere."""
+        for own in self._own.values():
+            record = own.record
+            if not record.is_tombstone and record.kind is not Kind.PEER and not self._draining:
+                own.record = self._sign(turn, record.realm, record.kind, record.name, record.value)
+                self._start(turn, own, None)
+
     def due(self, turn: Turn, key: bytes) -> None:
         """The timer of a record: renew it and those that are due soon, or forget a tombstone that has expired."""
         if self._due.get(key, float("inf")) > turn.now:

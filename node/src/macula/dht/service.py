@@ -11,6 +11,7 @@ from macula.core.effects import Completed
 from macula.core.events import CommandGiven, PeerSuspect
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import (
+    ClockMoved,
     Draining,
     FindPeer,
     FindRecords,
@@ -181,6 +182,8 @@ class Dht:
                 self._reader.look_up(turn, id, lookup)
             case CommandGiven(id, DhtStats()):
                 turn.emit(Completed(id, self.stats()))
+            case ClockMoved():
+                self._publisher.renew_all(turn)
             case Draining():
                 self._publisher.drain(turn)
             case _:

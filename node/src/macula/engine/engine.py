@@ -42,6 +42,7 @@ from macula.dht.service import Dht
 from macula.dht.verifier import Verifier
 from macula.engine import routing as to
 from macula.engine.bootstrapper import Bootstrapper
+from macula.engine.clock import FOLLOWED, WallClock, jump, shown
 from macula.engine.connector import Connector
 from macula.engine.dialer import Dialer
 from macula.engine.hello import check_realm
@@ -63,7 +64,7 @@ from macula.relay.settings import RelaySettings
 from macula.relay.using import RelayUser
 from macula.rpc.service import Rpc
 
-_Item = Outcome | req.SelfChanged | req.Draining
+_Item = Outcome | req.SelfChanged | req.ClockMoved | req.Draining
 _News = req.PeerUp | req.PeerDown | PeerSuspect | PathMoved | req.SelfChanged | req.Draining
 """What every service is told."""
 
@@ -119,13 +120,14 @@ class Engine:
         self._work: deque[_Item] = deque()
         self._routes = self._make_routes()
         self._effects: list[Effect] = []
+        self._clock = WallClock()
         self._now = 0.0
         self._wall = 0.0
 
     def start(self, addresses: tuple[Address, ...], now: float, wall: float) -> list[Effect]:
         """Sign the node's record for these addresses and dial the bootstraps. Returns effects, as handle does."""
-        self._now, self._wall = now, wall
-        self._work.append(self._own.set_addresses(addresses, now, wall))
+        self._now, self._wall = now, self._clock.read(now, wall)
+        self._work.append(self._own.set_addresses(addresses, now, self._wall))
         self._bootstrapper.start(now)
         self._tick()
         return self._finish()
@@ -133,10 +135,10 @@ class Engine:
     def handle(self, event: Event, now: float, wall: float) -> list[Effect]:
         """Everything that follows from one event. `now` in monotonic, `wall` in Unix seconds. Never raises on what a
         remote did; what the application did wrong comes back as a Completed with an error."""
-        self._now, self._wall = now, wall
+        self._read_clock(event, now, wall)
         match event:
             case MessageReceived():
-                self._work.extend(self._peers.received(event, now, wall))
+                self._work.extend(self._peers.received(event, now, self._wall))
             case CommandGiven():
                 self._command(event)
             case Consumed():
@@ -186,6 +188,23 @@ class Engine:
     def ready(self) -> bool:
         """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
         return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
+
+    def _read_clock(self, event: Event, now: float, wall: float) -> None:
+        before, due = self._clock.held, self._wall + now - self._now
+        if not before and abs(wall - due) <= FOLLOWED:
+            self._now, self._wall = now, wall
+            return
+        if not before:
+            self._clock.read(self._now, self._wall)
+        self._now, self._wall = now, self._clock.read(now, wall)
+        if self._clock.held and (record := shown(event)) is not None:
+            self._clock.judge(record, now)
+            self._wall = self._clock.read(now, wall)
+        if bool(before) != bool(self._clock.held):
+            self._effects.append(jump(before, self._clock.held))
+        if abs(self._wall - due) > FOLLOWED:
+            # What was signed with the time before is worth nothing now.
+            self._work += [self._own.renew(now, self._wall), req.ClockMoved()]
 
     def _finish(self) -> list[Effect]:
         self._drain()
@@ -258,6 +277,7 @@ class Engine:
     def _broadcast(self, event: _News) -> None:
         match event:
             case req.PeerUp():
+                self._clock.agree()
                 self._effects.append(arrival(event))
             case req.PeerDown(peer, code, reason):
                 self._effects.append(refusal("connection.down", peer, code, reason))
@@ -347,5 +367,6 @@ class Engine:
             relays=self._user.named,
             nat=self._nat.info.summary,
             bootstraps=self._bootstrapper.status(),
+            clock_held=self._clock.held,
             load=Load(self._rpc.calls, self._rpc.handlers, self._pubsub.publications, self._peers.queued),
         )

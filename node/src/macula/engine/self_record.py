@@ -32,6 +32,10 @@ class SelfRecord:
         self._relays = relays
         return self._sign(now, wall)
 
+    def renew(self, now: float, wall: float) -> SelfChanged:
+        """A record of the time that it is now."""
+        return self._sign(now, wall)
+
     def tick(self, now: float, wall: float) -> SelfChanged | None:
         """A renewed record when it is time."""
         if self._renew_at is None or now < self._renew_at:

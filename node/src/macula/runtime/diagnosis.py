@@ -170,7 +170,11 @@ def _note(nat: State) -> str:
 
 
 def _clock(status: State) -> Finding:
-    peers = status["peers"]
+    peers, jumped = status["peers"], status["clock_held_s"]
+    set_it = "set this host's clock, such as by `timedatectl set-ntp true`"
+    if jumped:
+        seen = f"this host's clock jumped by {jumped:+.0f} s; the node goes on with the time that it had"
+        return Finding("clock", Verdict.WARNING, seen, f"{set_it}; a node that starts now takes it as it is")
     wrong = [peer for peer in peers if abs(peer["clock_s"]) > CLOCK_SLACK]
     if not peers:
         return Finding("clock", Verdict.WARNING, "nobody to compare it with", "see bootstrap")
@@ -182,7 +186,7 @@ def _clock(status: State) -> Finding:
     off = sorted(peer["clock_s"] for peer in wrong)[len(wrong) // 2]
     seen = f"{'ahead of' if off > 0 else 'behind'} {len(wrong)} of {len(peers)} peers by at least {abs(off):.0f} s"
     verdict = Verdict.FAULT if abs(off) > CLOCK_LIMIT else Verdict.WARNING
-    return Finding("clock", verdict, seen, "set this host's clock, such as by `timedatectl set-ntp true`")
+    return Finding("clock", verdict, seen, set_it)
 
 
 def _data_dir(status: State) -> Iterator[Finding]:

@@ -68,6 +68,7 @@ class StatusReporter:
             "ready": status.ready,
             "listen": str(self._transport.local_address),
             "addresses": [str(address) for address in self._addresses],
+            "clock_held_s": round(status.clock_held, 1),
             "data_dir": _data_dir(self._keystore),
             "reachable": self._settings.reachable,
             "bootstraps": [_bootstrap(entry, names) for entry in status.bootstraps],

@@ -41,7 +41,9 @@ class SimNode:
         address: Address,
         rng: random.Random,
         verifier: Verifier,
+        ahead: float = 0.0,
     ) -> None:
+        """`ahead`: see the attribute."""
         self.node_id: NodeId = identity.node_id
         self.address = address
         self.engine = Engine(identity, settings, rng, verifier)
@@ -53,12 +55,14 @@ class SimNode:
         self.handlers: dict[str, Handler] = {}
         self.traces: list[Trace] = []
         self.alive = True
+        self.ahead = ahead
+        """Seconds by which its host's wall clock is ahead of the others'."""
         self._clock = clock
         self._network = network
         self._commands = count(1)
         self._tick_at: float | None = None
         network.attach(self.node_id, address, self.deliver)
-        self._carry_out(self.engine.start((address,), clock.now, clock.wall))
+        self._carry_out(self.engine.start((address,), clock.now, clock.wall + ahead))
         self.deliver(SocketOpened(0, address))
 
     def command(self, command: Command) -> int:
@@ -75,7 +79,7 @@ class SimNode:
     def deliver(self, event: Event) -> None:
         """Let the engine handle an event now."""
         if self.alive:
-            self._carry_out(self.engine.handle(event, self._clock.now, self._clock.wall))
+            self._carry_out(self.engine.handle(event, self._clock.now, self._clock.wall + self.ahead))
 
     def _carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:

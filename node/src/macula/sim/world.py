@@ -35,14 +35,17 @@ class World:
         return Address(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 9443)
 
     def add(
-        self, settings: EngineSettings, identity: Identity | None = None, address: Address | None = None
+        self,
+        settings: EngineSettings,
+        identity: Identity | None = None,
+        address: Address | None = None,
+        ahead: float = 0.0,
     ) -> SimNode:
         """Start a node."""
         identity = identity or Identity.from_random(self._rng)
         rng = random.Random(self._rng.random())
-        node = SimNode(
-            self.clock, self.network, identity, settings, address or self.next_address(), rng, self._verifier
-        )
+        address = address or self.next_address()
+        node = SimNode(self.clock, self.network, identity, settings, address, rng, self._verifier, ahead)
         self.nodes.append(node)
         return node
 
