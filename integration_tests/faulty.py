@@ -2,20 +2,21 @@
 
 from rich.console import Console
 
-from macula_lab.engines.contract import Engine
-from macula_lab.faults.faults import chosen
+from labs import Labs
+from macula_lab.faults.faults import TOPOLOGY, chosen
 from macula_lab.faults.outcome import Row
 from macula_lab.faults.table import table
 from macula_lab.faults.trial import strike
+from macula_lab.report import Reporter
 
 GENEROUS = 3.0
 """times its bound that a thing may take on a busy machine; `macula-lab faults` asserts the bounds themselves"""
 
 
-def befall(lab: Engine, name: str) -> None:
+def befall(labs: Labs, engine: str, name: str) -> None:
     """Let a fault happen once; print what it took. Fails by what was lost, repeated or run twice, or took too long."""
     (fault,) = chosen([name])
-    run = strike(lab, fault)
+    run = strike(labs.up(engine, TOPOLOGY, **fault.variables(Reporter())), fault)
     Console(width=180, highlight=False).print(table([Row((run,))]))
     assert run.account.findings == []
     assert {one.what: one.took for one in run.measures if one.took > GENEROUS * one.bound} == {}

@@ -4,19 +4,18 @@ import pytest
 
 from faulty import befall
 from labs import Labs
-from macula_lab.faults.faults import TOPOLOGY, VARIABLES
 from macula_lab.lab import DOCKER, NETNS
 
 
 @pytest.mark.parametrize("engine", [NETNS, DOCKER])
 @pytest.mark.parametrize("name", ["kill", "bootstrap-restart"])
 def test_a_node_that_is_gone_is_replaced_and_comes_back(labs: Labs, engine: str, name: str) -> None:
-    befall(labs.up(engine, TOPOLOGY, **VARIABLES), name)
+    befall(labs, engine, name)
 
 
 def test_a_provider_that_stops_loses_no_call(labs: Labs) -> None:
-    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), "stop")
+    befall(labs, NETNS, "stop")
 
 
 def test_a_node_that_hangs_for_half_a_minute_goes_on(labs: Labs) -> None:
-    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), "pause")
+    befall(labs, NETNS, "pause")

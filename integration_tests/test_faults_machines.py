@@ -1,4 +1,4 @@
-"""What a node's own machine does to it: a data directory that takes nothing more."""
+"""What a node's own machine does to it: a data directory that takes nothing more, a clock that jumps."""
 
 import subprocess
 import sys
@@ -8,7 +8,6 @@ import pytest
 
 from faulty import befall
 from labs import Labs
-from macula_lab.faults.faults import TOPOLOGY, VARIABLES
 from macula_lab.lab import NETNS
 
 READ_ONLY = 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"'
@@ -18,7 +17,12 @@ KEY = "5a" * 32
 
 @pytest.mark.parametrize("name", ["disk-full", "disk-read-only"])
 def test_a_node_goes_on_without_its_data_directory_and_tells(labs: Labs, name: str) -> None:
-    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), name)
+    befall(labs, NETNS, name)
+
+
+@pytest.mark.parametrize("name", ["clock-ahead", "clock-behind"])
+def test_two_nodes_whose_clocks_jump_are_found_and_served_all_the_time(labs: Labs, name: str) -> None:
+    befall(labs, NETNS, name)
 
 
 @pytest.mark.parametrize(

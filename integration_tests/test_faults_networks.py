@@ -2,13 +2,12 @@
 
 from faulty import befall
 from labs import Labs
-from macula_lab.faults.faults import TOPOLOGY, VARIABLES
 from macula_lab.lab import NETNS
 
 
 def test_two_halves_of_a_network_become_one_again(labs: Labs) -> None:
-    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), "partition")
+    befall(labs, NETNS, "partition")
 
 
 def test_a_fifth_of_all_packets_may_be_lost(labs: Labs) -> None:
-    befall(labs.up(NETNS, TOPOLOGY, **VARIABLES), "loss")
+    befall(labs, NETNS, "loss")

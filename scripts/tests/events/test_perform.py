@@ -14,7 +14,7 @@ from macula_lab.events.perform import KINDS, event, perform, table
 
 def test_the_table_has_each_event_with_what_it_takes_on_a_line() -> None:
     lines = table().splitlines()
-    assert len(lines) == len(KINDS) == 15
+    assert len(lines) == len(KINDS) == 16
     assert "  roam SERVICE NETWORK [ADDRESS]    the host moves" in table()
 
 

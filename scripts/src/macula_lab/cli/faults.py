@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from macula_lab.cli.options import AsJson, EngineName, Project
 from macula_lab.cli.up import for_a_while
-from macula_lab.faults.faults import TOPOLOGY, VARIABLES, chosen
+from macula_lab.faults.faults import TOPOLOGY, chosen
 from macula_lab.faults.outcome import Row
 from macula_lab.faults.table import table, wrong
 from macula_lab.faults.trial import strike
@@ -29,14 +30,17 @@ def faults(
     report = Reporter()
     some = chosen([name for name in only.split(",") if name])
     rows: list[Row] = []
-    with for_a_while(TOPOLOGY, project or "macula-faults", engine, report, {**os.environ, **VARIABLES}) as lab:
-        for fault in some:
-            with report.step(fault.name) as show:
-                made = []
-                for number in range(1, runs + 1):
-                    show(f"{number}/{runs}")
-                    made.append(strike(lab, fault))
-            rows.append(Row(tuple(made)))
+    for _, alike in groupby(some, lambda fault: fault.clocked):
+        group = list(alike)
+        environment = {**os.environ, **group[0].variables(report)}
+        with for_a_while(TOPOLOGY, project or "macula-faults", engine, report, environment) as lab:
+            for fault in group:
+                with report.step(fault.name) as show:
+                    made = []
+                    for number in range(1, runs + 1):
+                        show(f"{number}/{runs}")
+                        made.append(strike(lab, fault))
+                rows.append(Row(tuple(made)))
     findings = wrong(rows)
     if as_json:
         print(json.dumps({"ok": not findings, "faults": [row.plain() for row in rows]}, indent=2))

@@ -29,13 +29,14 @@ done
 chown --reference="$1" "$full"
 dd if=/dev/zero of="$full/filler" bs=4k 2>/dev/null || true
 mount --rbind "$full" "$1"
-umount -l -R "$full"
+umount -l "$full"
 rmdir "$full"
 """
 
 _WELL = """
-while umount -l -R "$1" 2>/dev/null; do :; done
+while umount -l "$1" 2>/dev/null; do :; done
 """
+"""Lazily, which takes a mount away with those on it at once: one by one, the socket would be gone for a moment."""
 
 STATES = {"full": _FULL, "read-only": _READ_ONLY, "well": _WELL}
 

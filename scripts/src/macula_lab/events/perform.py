@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from macula_lab.engines.contract import Engine
 from macula_lab.errors import LabError
-from macula_lab.events import disks, hosts, journal, links, routers, splits
+from macula_lab.events import clocks, disks, hosts, journal, links, routers, splits
 from macula_lab.events.event import Event, Happened
 
 
@@ -45,6 +45,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "join": Kind("NETWORK", "all its hosts hear each other again", splits.join),
         "disk": Kind("SERVICE full|read-only|well", "its data directory becomes that, while it runs", disks.disk),
+        "clock": Kind("SERVICE +1h|-1h|+0", "its wall clock jumps to so much beside this host's", clocks.clock),
         "kill": Kind("SERVICE", "its program dies at once (SIGKILL)", hosts.kill),
         "stop": Kind("SERVICE", "its program is asked to end (SIGTERM)", hosts.stop),
         "restart": Kind("SERVICE", "it starts, or starts again, with its data", hosts.restart),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-LATE = 1.0
+LATE = 3.0
 """Seconds after which a call was late: more than a busy machine takes, and less than a silent provider costs."""
 
 

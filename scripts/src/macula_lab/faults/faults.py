@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from macula_lab.errors import LabError
+from macula_lab.events import clocks
 from macula_lab.faults import hosts, machines, networks
 from macula_lab.faults.ground import Ground
 from macula_lab.faults.outcome import Measure
+from macula_lab.report import Reporter
 
 TOPOLOGY = "mesh"
 VARIABLES: Mapping[str, str] = MappingProxyType({"MACULA_RECORD_TTL": str(hosts.RECORD_TTL)})
-"""With which it is up."""
+"""With which it is up for every fault."""
 UNANSWERED = frozenset({"timeout", "disconnected"})
 """How calls may end that a provider may have been running when nothing more was heard of it."""
 
@@ -23,6 +25,13 @@ class Fault:
     name: str
     strike: Callable[[Ground], list[Measure]]
     codes: frozenset[str] = frozenset()
+    clocked: bool = False
+    """whether each node must have a clock of its own"""
+
+    def variables(self, report: Reporter) -> dict[str, str]:
+        """With which the lab must be up. Raises LabError for what this machine lacks and the lab may not install."""
+        own = {clocks.VARIABLE: clocks.library(report)} if self.clocked else {}
+        return {**VARIABLES, **own}
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -34,6 +43,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("loss", networks.loss, UNANSWERED),
     Fault("disk-full", machines.full),
     Fault("disk-read-only", machines.read_only),
+    Fault("clock-ahead", machines.ahead, clocked=True),
+    Fault("clock-behind", machines.behind, clocked=True),
 )
 
 

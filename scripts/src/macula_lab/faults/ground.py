@@ -74,7 +74,7 @@ class Ground:
 
     def _calm(self, since: float) -> bool:
         now = time.monotonic()
-        if now - since < CALM + CALL_TIMEOUT + LATE:
+        if now - since < CALM + CALL_TIMEOUT:
             return False  # a call that began at once may still wait
         last = [call for call in tuple(self.load.calls) if call.begun > now - CALM - LATE]
         return bool(last) and not disturbed(last, now - CALM - LATE)

@@ -20,10 +20,10 @@ SUBSCRIBERS = ("gateway", "edge3")
 
 INTERVAL = 0.05
 """seconds between two calls, and between two events"""
-AT_ONCE = 60
-"""calls without an answer, above which no more are made: as many as come about within CALL_TIMEOUT"""
-CALL_TIMEOUT = 3.0
-"""for a call that a provider may be running, and whose node is gone without a word"""
+AT_ONCE = 32
+"""calls without an answer, above which no more are made; half of what a node answers on its control socket"""
+CALL_TIMEOUT = 5.0
+"""for a call that a provider may be running whose node is gone without a word; the default of a node"""
 EVENT_TIMEOUT = 2.0
 PROCEDURE = "org.example.mesh.load.count"
 TOPIC = "org.example.mesh.load.counted"
@@ -53,7 +53,7 @@ class Load:
         subscribers, within BEGINNING seconds."""
         for name in PROVIDERS:
             self._mesh.execute(name, ["rm", "-f", RUNS])
-            self._begin(name, ["serve", PROCEDURE, "--exec", f"tee -a {RUNS}"], self._serves(name), again=True)
+            self._begin(name, ["serve", PROCEDURE, "--exec", f"exec tee -a {RUNS}"], self._serves(name), again=True)
         for name in SUBSCRIBERS:
             self._begin(name, ["subscribe", TOPIC], self._hears(name))
         end = time.monotonic() + BEGINNING
@@ -78,8 +78,9 @@ class Load:
 
     def close(self, codes: frozenset[str]) -> Account:
         """End it, with all that is on its way, and account for it. Raises LabError when a part ended by itself."""
-        if gone := [name for name, part in (("calls", self._caller), ("events", self._publisher)) if part.ended]:
-            raise LabError(f"the load's {' and '.join(gone)} ended by themselves", f"macula-lab logs {CALLER}")
+        for what, part in (("calls", self._caller), ("events", self._publisher)):
+            if part.ended:
+                raise LabError(f"the load's {what} ended by themselves", f"macula-lab logs {CALLER}", part.said)
         asked = max(call.number for call in self.calls)
         until(lambda: len({call.number for call in self.calls if call.number <= asked}) == asked, CALL_TIMEOUT + ENDING)
         self.end()

@@ -12,12 +12,12 @@ from macula_lab.faults.outcome import Measure
 NETWORK = "mesh"
 APART = ("gateway", "edge3")
 """Each side has one provider and one subscriber; the caller and the bootstrap are on the other."""
-SPLIT = 12.0
-"""seconds: longer than a connection without a sign of life is kept"""
+SPLIT = 10.0
+"""seconds: as long as a record lives that is not renewed"""
 
 LOSS = 20
 """per cent of the packets of each node"""
-LOSSY = 8.0
+LOSSY = 6.0
 
 
 def partition(ground: Ground) -> list[Measure]:

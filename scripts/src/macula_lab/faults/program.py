@@ -29,6 +29,8 @@ class Program:
         self._take = take
         self._again = again
         self._process = ""
+        self.said = ""
+        """when it ended the last time"""
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}: {argv[0]}", daemon=True)
         self._thread.start()
@@ -50,8 +52,10 @@ class Program:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            with suppress(LabError):
+            try:
                 self._read()
+            except LabError as error:
+                self.said = error.evidence or str(error)
             if not self._again or self._ending.wait(AGAIN):
                 return
 
@@ -59,8 +63,10 @@ class Program:
         lines = self._engine.stream(self._service, [*_TOLD, "macula", *self._argv, "--json"])
         try:
             self._process = next(lines, "")
-            for line in lines:
-                self._take(loads(line), time.monotonic())
+            while True:
+                self._take(loads(next(lines)), time.monotonic())
+        except StopIteration as end:
+            self.said = end.value.stderr
         finally:
             self._process = ""
             lines.close()

@@ -1,5 +1,6 @@
 import os
 import re
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from macula_lab.engines.netns.attachments import Attachment
 from macula_lab.engines.netns.bringup import with_dependencies
 from macula_lab.engines.netns.interactive import command
 from macula_lab.engines.netns.project import Project
+from macula_lab.engines.netns.supervisor.program import needs_execution
 from macula_lab.errors import LabError
 
 TEXT = """
@@ -114,6 +116,9 @@ def test_a_service_finds_its_folder_where_its_image_has_it(plan: Plan) -> None:
     reading = programs.beside_service(project, plan.services["edge"], ["cat", "/var/lib/macula/keys.log"])
     assert reading.argv == ["cat", f"{data}/keys.log"]
     assert reading.environment == edge.environment
+    clocked = replace(plan.services["edge"], environment={"LD_PRELOAD": "/lib/faketime.so"})
+    assert programs.of_service(project, clocked).environment["LD_PRELOAD"] == "/lib/faketime.so"
+    assert "LD_PRELOAD" not in programs.beside_service(project, clocked, ["date"]).environment, "the node's alone"
     assert (reading.service, edge.service) == (False, True)
 
 
@@ -167,3 +172,11 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     with pytest.raises(LabError, match="needs the programs nft, tcpdump") as refusal:
         requirements.require()
     assert "apt-get install -y nftables tcpdump" in refusal.value.next_step
+
+
+@pytest.mark.parametrize(("name", "executed"), [("PYTHONPATH", True), ("LD_PRELOAD", True), ("OTHER", False)])
+def test_what_a_fork_could_not_be_is_executed(plan: Plan, name: str, executed: bool) -> None:
+    edge = plan.services["edge"]
+    for value, expected in (("/some/where", executed), ("", False)):
+        service = replace(edge, environment={**edge.environment, name: value})
+        assert needs_execution(programs.of_service(Project("try"), service)) is expected

@@ -4,6 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from macula_lab import versions
@@ -12,7 +13,7 @@ from macula_lab.engines.netns import capabilities
 from macula_lab.engines.netns.attachments import Attachment
 from macula_lab.engines.netns.project import Project
 from macula_lab.engines.netns.requirements import PATH
-from macula_lab.engines.netns.supervisor.program import PYTHON_PATH, Program
+from macula_lab.engines.netns.supervisor.program import PRELOAD, PYTHON_PATH, Program
 
 COMMANDS = {NODE_IMAGE: ("macula", "node"), ROUTER_IMAGE: ("macula-router", "serve")}
 """What the images run unless the file says otherwise; here the installed packages have it."""
@@ -35,8 +36,10 @@ def of_service(project: Project, service: Service) -> Program:
 
 
 def beside_service(project: Project, service: Service, argv: Sequence[str]) -> Program:
-    """A command in a service's place, with the service's environment and rights."""
-    return _program(project, service, _unique(service.name), argv)
+    """A command in a service's place, with the service's environment and rights. Libraries that are put before all
+    others are the main program's alone."""
+    program = _program(project, service, _unique(service.name), argv)
+    return replace(program, environment={name: value for name, value in program.environment.items() if name != PRELOAD})
 
 
 def of_helper(project: Project, helper: str, namespace: str, argv: Sequence[str], log: str = "") -> Program:

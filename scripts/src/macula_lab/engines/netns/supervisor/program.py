@@ -29,6 +29,8 @@ EXIT_NOT_EXECUTABLE = 126
 
 PYTHON_PATH = "PYTHONPATH"
 """Of a program that is to find other code than this installation's."""
+PRELOAD = "LD_PRELOAD"
+"""Of a program that is to be linked with a library before all others (ld.so(8)), which a fork is not."""
 
 _IMPORTED_LATE = {"macula": ("macula.api",)}
 """What a command imports only when it is needed, which here is always."""
@@ -54,6 +56,11 @@ class Program:
     """what its output is appended to; without one it writes to the descriptors that came with the request"""
     service: bool = False
     """whether its end is remembered, and ends all else in its namespace too"""
+
+
+def needs_execution(program: Program) -> bool:
+    """Whether a fork of this process, with the code that it has imported, could not be the program."""
+    return bool(program.environment.get(PYTHON_PATH) or program.environment.get(PRELOAD))
 
 
 @cache

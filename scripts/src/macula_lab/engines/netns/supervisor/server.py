@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from macula_lab.engines.netns import namespaces
-from macula_lab.engines.netns.supervisor.program import PYTHON_PATH, Program, run, settle, warm
+from macula_lab.engines.netns.supervisor.program import Program, needs_execution, run, settle, warm
 from macula_lab.errors import LabError
 
 MOST_REQUEST = 1 << 20
@@ -172,7 +172,7 @@ class Server:
 
     def _fork(self, program: Program, output: Sequence[int]) -> Task:
         """A child that becomes the program; `_settled` tells when it is where it belongs."""
-        function = None if PYTHON_PATH in program.environment else self._warm(program.argv[0])
+        function = None if needs_execution(program) else self._warm(program.argv[0])
         settled, settling = os.pipe()
         pid = os.fork()
         if pid == 0:
