@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from macula.cli.node import serve_node
@@ -26,9 +28,18 @@ class RunningNode:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
+        self.stop()
         self._thread.join(10)
         assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.do(self._stop.set)
+
+    def do(self, what: Callable[[], None]) -> None:
+        """In its loop, if that still runs."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(what)
 
     def wait_for(self, event: asyncio.Event) -> None:
         asyncio.run_coroutine_threadsafe(asyncio.wait_for(event.wait(), 10), self.loop).result()

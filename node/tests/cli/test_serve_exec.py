@@ -85,6 +85,15 @@ def test_a_command_that_fails_is_the_callers_error(node: RunningNode, command: s
     assert complaint in error["message"]
 
 
+def test_a_node_that_stops_keeps_its_socket_until_commands_have_answered(node: RunningNode) -> None:
+    node.do(node.mesh.may_leave.clear)
+    with serving_with("cat"):
+        node.stop()
+        node.wait_for(node.mesh.leaving)
+        assert run_json("call", NAME, "17")["result"] == 17
+    node.do(node.mesh.may_leave.set)
+
+
 def test_what_it_started_ends_with_a_call_that_nobody_waits_for(node: RunningNode, tmp_path: Path) -> None:
     held = tmp_path / "held"
     os.mkfifo(held)

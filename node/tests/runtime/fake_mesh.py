@@ -64,6 +64,9 @@ class FakeMesh:
         self.nat: NatInfo | None = None
         self.procedures: dict[str, Handler] = {}
         self.withdrawn = asyncio.Event()
+        self.leaving = asyncio.Event()
+        self.may_leave = asyncio.Event()
+        self.may_leave.set()
         self.events: list[MeshEvent] = []
         self.subscriptions: list[FakeSubscription] = []
         self.subscribed = asyncio.Event()
@@ -78,6 +81,10 @@ class FakeMesh:
             "code": "",
             "reason": "",
         }
+
+    async def leave(self, drain: float) -> None:
+        self.leaving.set()
+        await self.may_leave.wait()
 
     async def status(self) -> dict[str, Any]:
         if self.refusal:

@@ -71,6 +71,8 @@ async def serve_node(mesh: MeshLike, settings: Settings, stop: asyncio.Event) ->
             if serving is not None:
                 serving.cancel()
         logs.log_event(_log, logging.INFO, "node.stopping", {"name": mesh.name})
+        # Before the control socket is closed: at its other end are commands that answer the calls which still run.
+        await mesh.leave(settings.drain_timeout)
 
 
 async def _serve_demo(demo: DemoService) -> None:

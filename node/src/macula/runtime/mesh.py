@@ -277,6 +277,10 @@ class Mesh:
         """Return once the node is in the mesh. Raises PeerUnreachable after `timeout` seconds."""
         await self._driver.ask(cmd.WaitReady(check_timeout(timeout)))
 
+    async def leave(self, drain: float) -> None:
+        """Take no more calls, let those that run finish within `drain` seconds, and leave the mesh. Harmless later."""
+        await self._driver.shutdown(drain)
+
     async def status(self) -> dict[str, Any]:
         """A snapshot of the node, as `macula status --json` prints it."""
         status: NodeStatus = await self._driver.ask(cmd.Status())
