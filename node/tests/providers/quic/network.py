@@ -147,10 +147,14 @@ class Network:
         return list(dict.fromkeys(self.hosts.values()))
 
     def _deliver(self) -> None:
+        # What comes at once is read at once, as from a socket.
+        batches: dict[Host, list[tuple[bytes, Address, int | None]]] = {}
         while self._flying and self._flying[0][0] <= self.now:
             _, _, data, source, target = heapq.heappop(self._flying)
             if target in self.hosts:
-                self.hosts[target].endpoint.receive(data, source, self.now, ttl=62)
+                batches.setdefault(self.hosts[target], []).append((data, source, 62))
+        for host, batch in batches.items():
+            host.endpoint.receive_all(batch, self.now)
         for host in self._unique():
             deadline = host.endpoint.next_deadline()
             if deadline is not None and deadline <= self.now:

@@ -15,6 +15,7 @@ from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
+from macula.providers.quic.joining import take_events
 from macula.providers.quic.lanes import InboundLanes, Reading, Unread
 from macula.providers.quic.mtu import PathMtu, room
 from macula.providers.quic.notes import (
@@ -117,7 +118,7 @@ class Connection:
         self._quic.connect(VIRTUAL_ADDRESS, now)
 
     def receive(self, data: bytes, source: Route, now: float, ttl: int | None) -> None:
-        """A datagram with one of this connection's ids came."""
+        """A datagram with one of this connection's ids came; `read` says what was in it and those before."""
         quic = self._quic
         proofs, newest = quic.proofs, quic.newest_packet
         self.path.received(source, len(data), ttl)
@@ -128,10 +129,28 @@ class Connection:
                 if quic.newest_packet > newest and self.path.leads_elsewhere(source):
                     self.switch_path(source)
                 self._heard(now)
-            self._pump(now)
+        except Exception as error:  # noqa: BLE001 - a fault of the library must cost one connection, not the node
+            self._break(error)
+
+    def read(self, now: float) -> None:
+        """Take what has come."""
+        try:
+            for event in take_events(self._quic):
+                match event:
+                    case quic_events.StreamDataReceived(data, end_stream, stream_id):
+                        self._stream(stream_id, data, end_stream, now)
+                    case quic_events.HandshakeCompleted():
+                        self._prove()
+                    case quic_events.StreamReset() | quic_events.StopSendingReceived():
+                        raise ProtocolError(codes.UNEXPECTED, "lanes are never reset")
+                    case quic_events.ConnectionIdIssued(connection_id):
+                        self.cids[connection_id] = None
+                    case quic_events.ConnectionIdRetired(connection_id):
+                        self.cids.pop(connection_id, None)
+            self._grant()
         except ProtocolError as error:
             self.close(Closing(error.code, error.reason))
-        except Exception as error:  # noqa: BLE001 - a fault of the library must cost one connection, not the node
+        except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
 
     def handle_timer(self, now: float) -> Sent:
@@ -191,7 +210,7 @@ class Connection:
             self._collect_ids()
         except Exception as error:  # noqa: BLE001 - as in receive
             self._break(error)
-        self._check_credit(now)
+        self._judge(now)
         if self._quic.end is not None and not self.over:
             self.farewell = tuple(out)
             # What came before the end is not lost, but for what is over the rate.
@@ -293,24 +312,9 @@ class Connection:
         elif self.state is State.LAME:
             self._state_at = now + self._settings.lame_duck_time
 
-    def _pump(self, now: float) -> None:
-        while (event := self._quic.next_event()) is not None:
-            match event:
-                case quic_events.HandshakeCompleted():
-                    self._prove()
-                case quic_events.StreamDataReceived(data, end_stream, stream_id):
-                    self._stream(stream_id, data, end_stream, now)
-                case quic_events.StreamReset() | quic_events.StopSendingReceived():
-                    raise ProtocolError(codes.UNEXPECTED, "lanes are never reset")
-                case quic_events.ConnectionIdIssued(connection_id):
-                    self.cids[connection_id] = None
-                case quic_events.ConnectionIdRetired(connection_id):
-                    self.cids.pop(connection_id, None)
-        self._grant()
-
     def _collect_ids(self) -> None:
         # Only ids are issued while datagrams are built; they must be known before the first answer to them.
-        while (event := self._quic.next_event()) is not None:
+        for event in take_events(self._quic):
             if isinstance(event, quic_events.ConnectionIdIssued):
                 self.cids[event.connection_id] = None
 
@@ -376,16 +380,13 @@ class Connection:
             case State.LEAVING if self._closing is not None:
                 self.close(self._closing)
 
-    def _check_credit(self, now: float) -> None:
+    def _judge(self, now: float) -> None:
         self._notes += [Credit(lane, False) for lane in self._outbound.unblock()]
         if self.state is State.ACTIVE:
-            self._judge(now)
-
-    def _judge(self, now: float) -> None:
-        quic = self._quic
-        suspect = self._silence.judge(quic.newest_acknowledged, quic.waits, quic.probe_timeout, now)
-        if suspect is not None:
-            self._notes.append(Doubt(suspect))
+            quic = self._quic
+            suspect = self._silence.judge(quic.newest_acknowledged, quic.waits, quic.probe_timeout, now)
+            if suspect is not None:
+                self._notes.append(Doubt(suspect))
 
     def _end_of(self, end: quic_events.ConnectionTerminated) -> Closing:
         return Closing(LOST, end.reason_phrase.lower()) if self._quic.expired else decode_end(end)

@@ -170,16 +170,12 @@ class QuicTransport:
         self._socket = None
 
     def _readable(self, udp: UdpSocket) -> None:
-        now = time.monotonic()
-        for data, source, ttl in udp.receive():
-            self._endpoint.receive(data, source, now, ttl)
+        self._endpoint.receive_all(udp.receive(), time.monotonic())
         self._pass_on()
         self._soon()
 
     def _tunnelled(self, datagrams: Sequence[bytes], source: Address) -> None:
-        now = time.monotonic()
-        for data in datagrams:
-            self._endpoint.receive(data, source, now)
+        self._endpoint.receive_all(((data, source, None) for data in datagrams), time.monotonic())
         self._pass_on()
         self._soon()
 
