@@ -94,7 +94,8 @@ class TunedConnection(QuicConnection):
         )
         for limit, streams in ((self._local_max_streams_bidi, 0), (self._local_max_streams_uni, len(Lane))):
             limit.value = limit.sent = streams
-        self._main_space: QuicPacketSpace | None = None
+        self.main_space: QuicPacketSpace | None = None
+        """Packets after the handshake."""
         self.proofs = 0
         """Packets received that only the peer can have made: those after the Initial ones, whose keys are public."""
         self.outcomes: list[tuple[int, bool]] = []
@@ -124,17 +125,17 @@ class TunedConnection(QuicConnection):
     @property
     def newest_packet(self) -> int:
         """The highest number of a packet that came after the handshake, or -1."""
-        return self._main_space.largest_received_packet if self._main_space else -1
+        return self.main_space.largest_received_packet if self.main_space else -1
 
     @property
     def newest_acknowledged(self) -> int:
         """The highest number of a packet sent after the handshake that was acknowledged, or -1."""
-        return self._main_space.largest_acked_packet if self._main_space else -1
+        return self.main_space.largest_acked_packet if self.main_space else -1
 
     @property
     def waits(self) -> bool:
         """Whether a packet sent after the handshake is to be acknowledged."""
-        return self._main_space is not None and self._main_space.ack_eliciting_in_flight > 0
+        return self.main_space is not None and self.main_space.ack_eliciting_in_flight > 0
 
     @property
     def probe_timeout(self) -> float:
@@ -244,7 +245,7 @@ class TunedConnection(QuicConnection):
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
-        self._main_space = self._spaces[Epoch.ONE_RTT]
+        self.main_space = self._spaces[Epoch.ONE_RTT]
         self.tls._signature_algorithms = [SignatureAlgorithm.ED25519]
         # aioquic's client would make a key for each group that it knows; P-384 and X448 cost a third of a handshake.
         self.tls._supported_groups = [Group.X25519]
