@@ -100,7 +100,8 @@ class DhtSettings:
     """Nodes whose newest peer record and failures are remembered."""
 
     closest_fresh: float = 60.0
-    """For how long the closest nodes of a key that a full lookup found are asked directly."""
+    """For how long the closest nodes of a key that a full lookup found are asked directly, and a mesh of fewer than k
+    nodes that one found is taken for the whole."""
 
     refresh_width: int = 3
     """How many of these are asked."""
