@@ -73,7 +73,7 @@ def show(results: Sequence[Result], left_out: Mapping[str, str], install: str) -
     console = Console(highlight=False)
     systems = list(dict.fromkeys(one.system for result in results for one in result.figures if one.system))
     if systems:
-        beside = _table("median and half the range", *systems)
+        beside = _table("median, half the range", *systems)
         for result in results:
             for (name, unit), of_systems in side_by_side(result).items():
                 cells = [_with_spread(of_systems[system]) if system in of_systems else "" for system in systems]
@@ -111,7 +111,7 @@ def _table(first: str, *columns: str) -> Table:
 
 def _with_spread(one: Figure) -> str:
     share = round(50 * (one.most - one.least) / one.median) if one.median else 0
-    return f"{_short(one.median)} ±{share}%"
+    return f"{_short(one.median)}\n[dim]±{share}%[/]"
 
 
 def _word(met: bool) -> str:

@@ -13,7 +13,7 @@ import macula
 from benchmarks.measuring import Effort, interleave, ratios, repeat
 from benchmarks.nodes import CLIENT, PAYLOAD, PROCEDURE, REALM
 from benchmarks.processes import cpu_with, started
-from benchmarks.results import Goal, Result, compared, figure
+from benchmarks.results import Goal, Result, figure
 
 CALLS = 300
 """Of a round."""
@@ -53,8 +53,8 @@ async def run(effort: Effort) -> Result:
     return Result(
         "tunnel",
         (
-            *compared(f"{AT_ONCE} in flight", "calls/s", rates),
-            *compared(f"{AT_ONCE} in flight, CPU", "s/1000", cpu),
+            *(figure(f"{AT_ONCE} in flight, {way}", "calls/s", values) for way, values in rates.items()),
+            *(figure(f"{AT_ONCE} in flight, CPU, {way}", "s/1000", values) for way, values in cpu.items()),
             figure("calls/s, direct / tunnel", "", ratios(rates["direct"], rates["tunnel"]), GOAL),
             figure("CPU, tunnel / direct", "", ratios(cpu["tunnel"], cpu["direct"])),
         ),
