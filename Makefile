@@ -1,7 +1,7 @@
 # The commands of the project. Settings, also in the environment: TOPOLOGY (a name in compose/, or a compose file), ENGINE
 # (docker, netns), PROJECT, LAB_NETWORK (two octets: 172.21), NAT_A, NAT_B, LINK_A_OUT, ... (what the topology's file has),
 # BASE_IMAGE, COMPOSE_CMD, PYTHON. What is not said means: the lab that is up, and the values it was brought up with.
-.PHONY: help setup up ps logs down selfcheck matrix scenario recovery faults bench bench-setup measure-up test unit integration containers namespaces fuzz check clean
+.PHONY: help setup up ps logs down selfcheck matrix scenario recovery faults bench bench-setup measure-up test unit integration containers namespaces load fuzz check clean
 LAB = .venv/bin/macula-lab
 export LAB_ENGINE := $(or $(ENGINE),$(LAB_ENGINE))
 
@@ -55,13 +55,16 @@ unit: setup ## unit and property tests of both packages
 	cd node && ../.venv/bin/python -m pytest
 	cd scripts && ../.venv/bin/python -m pytest
 
-integration: containers namespaces ## the suites against labs that they bring up themselves
+integration: containers namespaces load ## the suites against labs that they bring up themselves
 
 containers: setup ## those of them on Docker
 	cd integration_tests && ../.venv/bin/python -m pytest -m containers
 
 namespaces: setup ## those of them on network namespaces
 	cd integration_tests && LAB_TEST_PREFIX=macula-spaces ../.venv/bin/python -m pytest -m namespaces
+
+load: setup ## those of them in which faults befall a mesh under load
+	cd integration_tests && LAB_TEST_PREFIX=macula-load ../.venv/bin/python -m pytest -m load
 
 fuzz: setup ## a million hostile inputs for the decoder, others each time; FUZZ_SEED=... repeats a run
 	cd node && FUZZ_INPUTS=1000000 FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) ../.venv/bin/python -m pytest tests/wire/test_decoder_fuzz.py -k hostile_bytes

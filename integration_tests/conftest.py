@@ -57,10 +57,12 @@ NAMESPACES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test is one of containers or of namespaces, so that the two can be run side by side."""
+    """Every test is one of containers, of namespaces, or of the latter under load, so that these can be run side by
+    side, and take about as long."""
     for item in items:
         spaces = "docker" not in item.nodeid and ("netns" in item.nodeid or item.path.stem in NAMESPACES)
-        item.add_marker("namespaces" if spaces else "containers")
+        loaded = item.path.stem.startswith("test_faults")
+        item.add_marker(("load" if loaded else "namespaces") if spaces else "containers")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from asking import eventually
 from macula_lab.composefile.plan import NODE_IMAGE
 from macula_lab.engines.docker import daemon
 from macula_lab.mesh.mesh import Mesh
@@ -11,7 +12,8 @@ NODES = ["bootstrap", "edge1", "edge2", "edge3", "gateway"]
 
 def test_five_nodes_run_and_are_healthy(mesh: Mesh) -> None:
     assert mesh.nodes() == NODES
-    assert {name: host.state for name, host in mesh.engine.hosts().items()} == dict.fromkeys(NODES, "running (healthy)")
+    healthy = dict.fromkeys(NODES, "running (healthy)")
+    eventually("all are", lambda: {name: host.state for name, host in mesh.engine.hosts().items()} == healthy)
 
 
 @pytest.mark.parametrize("service", NODES)
