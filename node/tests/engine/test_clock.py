@@ -22,65 +22,57 @@ def shown_at(at: float) -> Record:
 
 
 def agreeing() -> WallClock:
-    """After 10 s, in which a peer agreed."""
     clock = WallClock()
-    assert clock.read(0.0, WALL) == WALL
     clock.agree()
-    assert clock.read(10.0, WALL + 10) == WALL + 10
     return clock
 
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
 def test_a_jump_that_nobody_confirms_is_not_followed_and_its_end_is(seconds: float) -> None:
     clock = agreeing()
-    assert clock.read(11.0, WALL + 11 + seconds) == WALL + 11, "time goes on as it did"
-    assert clock.held == seconds
-    clock.judge(shown_at(WALL + 11), 11.0)
-    assert clock.read(20.0, WALL + 20 + seconds) == WALL + 20
-    assert clock.read(21.0, WALL + 21) == WALL + 21
-    assert clock.held == 0.0
+    assert clock.read(WALL, WALL + seconds) == WALL, "time goes on as it did"
+    assert (clock.is_held, clock.held) == (True, seconds)
+    assert clock.read(WALL, WALL + seconds, shown_at(WALL)) == WALL
+    assert clock.read(WALL + 20, WALL + 21) == WALL + 21
+    assert (clock.is_held, clock.held) == (False, 0.0)
 
 
 @pytest.mark.parametrize("seconds", [HOUR, 200.0])
 def test_a_host_that_was_suspended_is_followed_as_soon_as_a_peer_says_so(seconds: float) -> None:
     clock = agreeing()
-    woken = WALL + 11 + seconds
-    assert clock.read(11.0, woken) == WALL + 11
-    clock.judge(shown_at(woken - 1), 11.0)
-    assert (clock.read(11.0, woken), clock.held) == (woken, 0.0)
+    assert clock.read(WALL, WALL + seconds) == WALL
+    assert clock.read(WALL, WALL + seconds, shown_at(WALL + seconds - 1)) == WALL + seconds
+    assert not clock.is_held
 
 
 def test_after_a_jump_was_followed_the_next_one_is_too_until_somebody_agrees() -> None:
     clock = agreeing()
-    clock.read(11.0, WALL + 11 + HOUR)
-    clock.judge(shown_at(WALL + 11 + HOUR), 11.0)
-    assert clock.read(12.0, WALL + 12 + HOUR) == WALL + 12 + HOUR, "the peer whose clock is wrong, too, was believed"
-    assert clock.read(13.0, WALL + 13) == WALL + 13
+    clock.read(WALL, WALL + HOUR, shown_at(WALL + HOUR))
+    assert clock.read(WALL + HOUR, WALL) == WALL, "a peer whose clock is wrong, too, was believed"
+    clock.agree()
+    assert clock.read(WALL, WALL + HOUR) == WALL
 
 
-def test_a_record_that_fits_both_times_decides_nothing() -> None:
+def test_a_record_that_fits_both_times_or_none_decides_nothing() -> None:
     clock = agreeing()
-    clock.read(11.0, WALL + 11 + 60)
-    clock.judge(shown_at(WALL + 11), 11.0)
-    clock.judge(shown_at(WALL - HOUR), 11.0)
-    assert clock.held == 60
+    for at in (WALL, WALL - 60):
+        assert clock.read(WALL, WALL + 60, shown_at(at)) == WALL
 
 
 def test_who_has_agreed_with_nobody_follows_its_host() -> None:
-    clock = WallClock()
-    clock.read(0.0, WALL)
-    assert clock.read(1.0, WALL + 1 - HOUR) == WALL + 1 - HOUR
+    assert WallClock().read(WALL, WALL - HOUR) == WALL - HOUR
 
 
 def test_what_clocks_may_differ_by_is_followed_at_once() -> None:
     clock = agreeing()
-    assert clock.read(11.0, WALL + 11 + FOLLOWED) == WALL + 11 + FOLLOWED
-    assert clock.read(12.0, WALL + 12) == WALL + 12
+    assert clock.read(WALL, WALL + FOLLOWED) == WALL + FOLLOWED
+    assert clock.read(WALL, WALL - FOLLOWED) == WALL - FOLLOWED
 
 
-def test_a_jump_and_its_end_are_told_as_a_warning() -> None:
-    assert jump(0.0, HOUR).fields == {"seconds": HOUR, "followed": False}
-    assert jump(HOUR, 0.0).fields == {"seconds": HOUR, "followed": True}
+def test_a_jump_and_its_end_are_told_with_a_limit_each() -> None:
+    told, ended = jump(HOUR, False), jump(0.0, True)
+    assert (told.fields, ended.fields) == ({"seconds": HOUR, "followed": False}, {"seconds": 0.0, "followed": True})
+    assert told.limit != ended.limit
 
 
 def test_only_a_record_of_the_sender_itself_says_what_time_it_has() -> None:

@@ -80,9 +80,9 @@ def test_each_request_has_one_who_carries_it_out_and_no_effect_has() -> None:
         PeerSuspect,
         PathMoved,
         req.SelfChanged,
-        req.ClockMoved,
         req.Draining,
         req.Received,
+        req.ClockMoved,
     }
     assert One().engine._routes.keys() == asked | told
     assert not (asked | told) & set(get_args(Effect))

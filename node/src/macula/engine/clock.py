@@ -26,31 +26,25 @@ class WallClock:
     """
 
     def __init__(self) -> None:
-        self._ahead: float | None = None
-        self._host = 0.0
         self._agreed = False
+        self.is_held = False
+        """Whether the host's clock is not followed."""
         self.held = 0.0
-        """Seconds by which the host's clock is ahead of the time that is used; 0 while it is followed."""
-
-    def read(self, now: float, wall: float) -> float:
-        """The time to use; `now` in monotonic, `wall` in Unix seconds of the host."""
-        self._host = wall - now
-        if self._ahead is None or not self._agreed or abs(self._host - self._ahead) <= FOLLOWED:
-            self._ahead = self._host
-        self.held = self._host - self._ahead
-        return now + self._ahead
+        """By how many seconds it is then ahead of the time that is used."""
 
     def agree(self) -> None:
         """A peer's record was valid at the time that is used."""
         self._agreed = True
 
-    def judge(self, record: Record, now: float) -> None:
-        """A peer shows a record of its own while the host's clock is not followed. Then `read` again."""
-        if self._ahead is None or not self.held:
-            return
-        mine, hosts = (_off(record, now + ahead) for ahead in (self._ahead, self._host))
-        if hosts + SLACK < mine:
+    def read(self, due: float, wall: float, shown: Record | None = None) -> float:
+        """The time to use: `wall`, which the host says, or `due`, which it should say, as judged by a record that
+        somebody shows."""
+        jumped = abs(wall - due) > FOLLOWED
+        if jumped and shown is not None and _off(shown, wall) + SLACK < _off(shown, due):
             self._agreed = False
+        self.is_held = jumped and self._agreed
+        self.held = wall - due if self.is_held else 0.0
+        return due if self.is_held else wall
 
 
 def shown(event: Event) -> Record | None:
@@ -81,7 +75,6 @@ def _off(record: Record, wall: float) -> float:
     return max(-age, age - record.ttl / 2, 0.0)
 
 
-def jump(before: float, after: float) -> Trace:
-    """The host's clock jumped and is not followed, or is followed again; `before` and `after` are what was held."""
-    fields = {"seconds": round(after or before, 1), "followed": not after}
-    return Trace("clock.jumped", fields, f"clock.jumped {not after}")
+def jump(seconds: float, followed: bool) -> Trace:
+    """The host's clock jumped by so much, and is not followed; or it is followed again."""
+    return Trace("clock.jumped", {"seconds": round(seconds, 1), "followed": followed}, f"clock.jumped {followed}")

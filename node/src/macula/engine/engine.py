@@ -126,8 +126,8 @@ class Engine:
 
     def start(self, addresses: tuple[Address, ...], now: float, wall: float) -> list[Effect]:
         """Sign the node's record for these addresses and dial the bootstraps. Returns effects, as handle does."""
-        self._now, self._wall = now, self._clock.read(now, wall)
-        self._work.append(self._own.set_addresses(addresses, now, self._wall))
+        self._now, self._wall = now, wall
+        self._work.append(self._own.set_addresses(addresses, now, wall))
         self._bootstrapper.start(now)
         self._tick()
         return self._finish()
@@ -135,7 +135,10 @@ class Engine:
     def handle(self, event: Event, now: float, wall: float) -> list[Effect]:
         """Everything that follows from one event. `now` in monotonic, `wall` in Unix seconds. Never raises on what a
         remote did; what the application did wrong comes back as a Completed with an error."""
-        self._read_clock(event, now, wall)
+        if self._clock.is_held or abs(wall - self._wall - now + self._now) > FOLLOWED:
+            self._judge_clock(event, now, wall)
+        else:
+            self._now, self._wall = now, wall
         match event:
             case MessageReceived():
                 self._work.extend(self._peers.received(event, now, self._wall))
@@ -189,19 +192,13 @@ class Engine:
         """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
         return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
 
-    def _read_clock(self, event: Event, now: float, wall: float) -> None:
-        before, due = self._clock.held, self._wall + now - self._now
-        if not before and abs(wall - due) <= FOLLOWED:
-            self._now, self._wall = now, wall
-            return
-        if not before:
-            self._clock.read(self._now, self._wall)
-        self._now, self._wall = now, self._clock.read(now, wall)
-        if self._clock.held and (record := shown(event)) is not None:
-            self._clock.judge(record, now)
-            self._wall = self._clock.read(now, wall)
-        if bool(before) != bool(self._clock.held):
-            self._effects.append(jump(before, self._clock.held))
+    def _judge_clock(self, event: Event, now: float, wall: float) -> None:
+        """Which time to use after the host's clock has jumped, and until it is followed again."""
+        due = self._wall + now - self._now
+        held = self._clock.is_held
+        self._now, self._wall = now, self._clock.read(due, wall, shown(event))
+        if held != self._clock.is_held:
+            self._effects.append(jump(wall - due, held))
         if abs(self._wall - due) > FOLLOWED:
             # What was signed with the time before is worth nothing now.
             self._work += [self._own.renew(now, self._wall), req.ClockMoved()]
@@ -247,6 +244,7 @@ class Engine:
             req.LearnPeer: peers.learn,
             req.NameRelays: lambda item: self._work.append(self._own.set_relays(item.relays, self._now, self._wall)),
             req.Unsealed: self._unsealed,
+            req.ClockMoved: partial(self._tell, to.DHT),
         }
         routes |= {kind: partial(self._tell, service) for kind, service in to.REQUESTS.items()}
         routes |= dict.fromkeys(get_args(req.Answer), self._answer)

@@ -59,12 +59,11 @@ COMMANDS: dict[type[cmd.Command], int] = {
     cmd.ExplainPeer: NAT,
 }
 
-REQUESTS: dict[type[req.Request | req.ClockMoved], int] = {
+REQUESTS: dict[type[req.Request], int] = {
     req.FindRecords: DHT,
     req.FindPeer: DHT,
     req.PublishRecord: DHT,
     req.WithdrawRecord: DHT,
-    req.ClockMoved: DHT,
     req.Route: RELAY,
     req.Punch: NAT,
     req.ReachVia: USE,
