@@ -20,12 +20,12 @@ def disk(ground: Ground, state: str) -> list[Measure]:
     try:
         for name in VICTIMS:
             struck = ground.happens("disk", name, state)
-        told = ground.when(TOLD, lambda: _told(ground, DIRECTORY, VICTIMS) == {"warning"}, struck, 2.0)
+        told = ground.when(TOLD, lambda: _told(ground, DIRECTORY, VICTIMS) == {"warning"}, struck, 5.0)
         calls = ground.disturbed("calls are answered as before", struck, 1.0)
     finally:
         for name in VICTIMS:
             well = ground.happens("disk", name, "well")
-    healed = ground.when("and that all is well", lambda: _told(ground, DIRECTORY, VICTIMS) == {"ok"}, well, 2.0)
+    healed = ground.when("and that all is well", lambda: _told(ground, DIRECTORY, VICTIMS) == {"ok"}, well, 5.0)
     return [told, calls, healed]
 
 
@@ -50,7 +50,7 @@ def clock(ground: Ground, by: str) -> list[Measure]:
         time.sleep(STEPPED)
         stepped = time.monotonic()
         kept = ground.when("their records are found, and they find others", found, stepped, 2.0)
-        told = ground.when(TOLD, lambda: _told(ground, "clock", CLOCKED) == {"warning"}, stepped, 2.0)
+        told = ground.when(TOLD, lambda: _told(ground, "clock", CLOCKED) == {"warning"}, stepped, 5.0)
     finally:
         for name in CLOCKED:
             right = ground.happens("clock", name, "+0")
