@@ -14,13 +14,15 @@ LEAST = 64 << 10
 """Bytes that may be on their way however long the queue is, and at first."""
 TARGET = 0.5
 """The queue that is aimed at, in shortest round trips: what a small call may have to wait longer."""
-LEAST_TARGET = 0.01
-"""Seconds of queue below which nothing can be told from the noise of two busy hosts."""
+LEAST_TARGET = 0.001
+"""Seconds of queue below which nothing can be told from the noise of two hosts. Where these and not the path are the
+bottleneck, the queue is in their sockets, and a small call waits for all of it at either end."""
 GAIN = 0.25
 """By how much of what was acknowledged the window changes at most. The queue is seen one round trip late; above a half
 the window would swing."""
-RECENT = 8
-"""Round-trip times of which the shortest counts: longer ones are a host that was busy (CURRENT_FILTER of RFC 6817)."""
+RECENT = 2
+"""Round-trip times of which the shortest counts: longer ones are a host that was busy (CURRENT_FILTER of RFC 6817).
+With more, a queue goes unseen: a host reads many packets at once, and the last of them did not wait."""
 HISTORY = 300.0
 """Seconds after which the shortest round trip is forgotten at the earliest, since paths change (RFC 6817 has 600)."""
 
