@@ -31,8 +31,9 @@ def exported_spans(name: str) -> Iterator[None]:
         raise ConfigError(VARIABLE, f"needs the extra otel (pip install 'macula-mesh[otel]'): {error}") from error
     own = Resource.create({"service.name": "macula", "service.instance.id": name})
     provider = TracerProvider(resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
-    for one in wanted:
-        provider.add_span_processor(BatchSpanProcessor(_exporter(one)))
+    # All of them before the first thread that exports: one may be missing.
+    for exporter in [_exporter(one) for one in wanted]:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     try:
         yield
