@@ -21,6 +21,9 @@ MAX_OUTPUT = 1 << 20
 MAX_COMPLAINT = 1000
 """Characters of a command's complaint that the caller is told."""
 
+PIPES_TIME = 1.0
+"""Seconds that the pipes of a command that was killed may take to end."""
+
 Show = Callable[[str], None]
 
 
@@ -122,8 +125,15 @@ class CommandFailed(Exception):
 
 
 async def _end(process: Process) -> None:
+    """Kill it with all that it started, and see its pipes closed."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    assert process.stdin
+    process.stdin.close()
+    # What left the session may hold them for as long as it likes.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PIPES_TIME):
+            await process.communicate()
     await process.wait()
 
 

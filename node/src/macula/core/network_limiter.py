@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.networks import network_of
 from macula.core.token_bucket import TokenBucket
 
@@ -15,7 +16,7 @@ class PrefixLimiter:
     def __init__(self, rate: float, burst: int) -> None:
         self._rate = rate
         self._burst = burst
-        self._buckets: LruCache[bytes, TokenBucket] = LruCache(MAX_PREFIXES)
+        self._buckets: LRU[bytes, TokenBucket] = LRU(MAX_PREFIXES)
 
     def take(self, host: str, now: float) -> bool:
         """Whether one more thing from this host may be done."""

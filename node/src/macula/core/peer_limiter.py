@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
 
@@ -17,7 +18,7 @@ class PeerLimiter:
         """`rate` 0 lets everything pass."""
         self._rate = rate
         self._burst = burst
-        self._buckets: LruCache[NodeId, TokenBucket] = LruCache(MAX_PEERS)
+        self._buckets: LRU[NodeId, TokenBucket] = LRU(MAX_PEERS)
 
     def take(self, peer: NodeId, amount: float, now: float) -> bool:
         """Whether so much more of this peer may be done now."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.peer_record import PeerInfo
 from macula.core.requests import LearnPeer
 from macula.dht.routing import RoutingTable
@@ -44,7 +45,7 @@ class Contacts:
         self._own = own
         self._realms = realms
         self._verifier = verifier
-        self._known: LruCache[NodeId, _Known] = LruCache(settings.max_contacts)
+        self._known: LRU[NodeId, _Known] = LRU(settings.max_contacts)
 
     def read(self, turn: Turn, source: NodeId, encoded: Iterable[bytes]) -> list[PeerInfo]:
         """The contacts of an answer that a lookup may ask: verified, alive, reachable and in one of our realms.

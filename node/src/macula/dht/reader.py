@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lru import LRU
+
 from macula.core.commands import DhtLookup
 from macula.core.effects import Completed
-from macula.core.lru import LruCache
 from macula.core.peer_record import PeerInfo
 from macula.core.record import Kind, Record, record_key
 from macula.core.requests import FindPeer, FindRecords, PeerFound, RecordsFound
@@ -63,7 +64,7 @@ class Reader:
         self._verifier = verifier
         self._position = position
         self._cache = RecordCache(settings)
-        self._repaired: LruCache[bytes, float] = LruCache(settings.cache_keys)
+        self._repaired: LRU[bytes, float] = LRU(settings.cache_keys)
         self._reading: dict[bytes, list[Then]] = {}
         self.own_info: PeerInfo | None = None
         """This node's own peer record."""

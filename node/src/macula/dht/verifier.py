@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.peer_record import PeerInfo, read_peer
 from macula.core.record import Kind, Record, open_record
 from macula.errors import ProtocolError
@@ -16,8 +17,8 @@ class Verifier:
     """
 
     def __init__(self, most: int) -> None:
-        self._records: LruCache[bytes, Record] = LruCache(most)
-        self._peers: LruCache[bytes, PeerInfo] = LruCache(most)
+        self._records: LRU[bytes, Record] = LRU(most)
+        self._peers: LRU[bytes, PeerInfo] = LRU(most)
 
     def record(self, encoded: bytes) -> Record:
         """The record of these bytes, its signature verified and its name its own. Raises ProtocolError."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lru import LRU
+
 from macula.core.address import Address
 from macula.core.effects import Dial, Trace
 from macula.core.events import DialFailed
-from macula.core.lru import LruCache
 from macula.core.mode import PathPolicy
 from macula.core.peer_record import PeerInfo, RelayPlace
 from macula.core.requests import FindPeer, LearnAddress, ReachVia, RelaysReady, Route, SendFailed, SendTo
@@ -45,12 +46,12 @@ class Dialer:
         self._settings = settings
         self._policy = policy
         self._tokens = tokens
-        self._book: LruCache[NodeId, PeerInfo] = LruCache(settings.address_book)
-        self._preferred: LruCache[NodeId, RelayPlace] = LruCache(settings.address_book)
-        self._hints: LruCache[NodeId, Address] = LruCache(settings.address_book)
+        self._book: LRU[NodeId, PeerInfo] = LRU(settings.address_book)
+        self._preferred: LRU[NodeId, RelayPlace] = LRU(settings.address_book)
+        self._hints: LRU[NodeId, Address] = LRU(settings.address_book)
         self._attempts: dict[NodeId, _Attempt] = {}
         self._under_way: dict[int, _Attempt] = {}
-        self._backoff: LruCache[NodeId, float] = LruCache(settings.address_book)
+        self._backoff: LRU[NodeId, float] = LRU(settings.address_book)
         self.closed = False
         """Whether no new attempt is made: the node is shutting down."""
 

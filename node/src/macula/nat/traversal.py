@@ -11,11 +11,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lru import LRU
+
 from macula.core.address import Address
 from macula.core.effects import SendDatagram, SetPath, Trace
 from macula.core.events import DatagramReceived, PathMoved, PeerSuspect, Tick
 from macula.core.lanes import Lane
-from macula.core.lru import LruCache
 from macula.core.requests import Draining, PeerDown, PeerUp, Punch, Received, Redial, SendTo
 from macula.core.route import PathKind, Route, kind_of
 from macula.core.service import Action, ServiceEvent
@@ -74,7 +75,7 @@ class Traversal:
     _receivers: dict[bytes, NodeId] = field(default_factory=dict)
     _timers: Timers[NodeId] = field(default_factory=lambda: Timers[NodeId]())
     _quota: Quota = field(default_factory=Quota)
-    _spared: LruCache[NodeId, bool] = field(default_factory=lambda: LruCache(_SPARED))
+    _spared: LRU[NodeId, bool] = field(default_factory=lambda: LRU(_SPARED))
     _side: Side | None = None
     _observed: Address | None = None
     _look: bool = False

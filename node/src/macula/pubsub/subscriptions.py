@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from lru import LRU
+
 from macula.core.commands import Subscribe
 from macula.core.effects import Completed, Trace
-from macula.core.lru import LruCache
 from macula.core.record import MAX_RECORD, Kind
 from macula.core.requests import PublishRecord, RecordStored, WithdrawRecord
 from macula.core.service import Action
@@ -76,7 +77,7 @@ class Subscriptions:
         self._subscriptions: dict[int, Subscription] = {}
         self._prefixes: dict[str, _Prefix] = {}
         self._storing: dict[int, tuple[str, list[_Waiting]]] = {}
-        self._matching: LruCache[str, tuple[Subscription, ...]] = LruCache(settings.max_topics)
+        self._matching: LRU[str, tuple[Subscription, ...]] = LRU(settings.max_topics)
         self._withdrawn = False
 
     @property

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from lru import LRU
+
 from macula.core.commands import Strategy
-from macula.core.lru import LruCache
 from macula.identity import NodeId
 from macula.rpc.settings import RpcSettings
 
@@ -35,9 +36,9 @@ class Balancer:
     def __init__(self, settings: RpcSettings, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
-        self._last: LruCache[str, NodeId] = LruCache(settings.max_cached_procedures)
-        self._latencies: LruCache[NodeId, _Latency] = LruCache(settings.max_measured_peers)
-        self._failed: LruCache[NodeId, float] = LruCache(settings.max_measured_peers)
+        self._last: LRU[str, NodeId] = LRU(settings.max_cached_procedures)
+        self._latencies: LRU[NodeId, _Latency] = LRU(settings.max_measured_peers)
+        self._failed: LRU[NodeId, float] = LRU(settings.max_measured_peers)
         self._suspects: set[NodeId] = set()
         self._in_flight: Counter[NodeId] = Counter()
 

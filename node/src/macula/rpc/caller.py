@@ -6,13 +6,13 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
+from lru import LRU
 from msgspec import Struct, field
 
 from macula.core.commands import CallProcedure
 from macula.core.effects import Completed, Trace
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
-from macula.core.lru import LruCache
 from macula.core.requests import Hold, PeerDown, Received, RecordsFound, Release, SendFailed, SendTo
 from macula.core.results import CallResult
 from macula.core.service import Action
@@ -96,7 +96,7 @@ class Caller:
         self.timers: Timers[int] = Timers()
         self._calls: dict[int, _Call] = {}
         self._by_id: dict[bytes, _Call] = {}
-        self._ended: LruCache[bytes, None] = LruCache(settings.max_ended)
+        self._ended: LRU[bytes, None] = LRU(settings.max_ended)
         self._by_token: dict[int, _Call] = {}
         self._waiting: dict[int, _Call] = {}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.record import Kind, Record
 from macula.core.requests import FindRecords
 from macula.identity import NodeId
@@ -34,7 +35,7 @@ class Discovery:
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
-        self._entries: LruCache[str, _Entry] = LruCache(settings.max_cached_procedures)
+        self._entries: LRU[str, _Entry] = LRU(settings.max_cached_procedures)
         self._lookups: dict[int, str] = {}
         self._searched: set[str] = set()
 

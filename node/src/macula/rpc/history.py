@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.errors import RemoteError
 from macula.identity import NodeId
 from macula.rpc.settings import RpcSettings
@@ -20,7 +21,7 @@ class History:
 
     def __init__(self, settings: RpcSettings) -> None:
         self._settings = settings
-        self._ended: LruCache[NodeId, LruCache[bytes, None]] = LruCache(settings.max_finished_peers)
+        self._ended: LRU[NodeId, LRU[bytes, None]] = LRU(settings.max_finished_peers)
         self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float]] = OrderedDict()
         self._bytes = 0
 
@@ -28,7 +29,7 @@ class History:
         """The caller's call ended with this reply."""
         ids = self._ended.get(caller)
         if ids is None:
-            ids = LruCache(self._settings.max_finished_per_peer)
+            ids = LRU(self._settings.max_finished_per_peer)
             self._ended[caller] = ids
         ids[reply.call_id] = None
         self._drop((caller, reply.call_id))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lru import LRU
+
 from macula.core.effects import SendBeside
 from macula.core.lanes import Lane
-from macula.core.lru import LruCache
 from macula.core.requests import PeerUp, SendTo
 from macula.core.service import Action
 from macula.core.token_bucket import TokenBucket
@@ -29,7 +30,7 @@ class Witness:
 
     def __init__(self, settings: NatSettings) -> None:
         self._settings = settings
-        self._buckets: LruCache[NodeId, TokenBucket] = LruCache(_PEERS)
+        self._buckets: LRU[NodeId, TokenBucket] = LRU(_PEERS)
         self._others: dict[NodeId, bytes] = {}
 
     def up(self, event: PeerUp) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lru import LRU
+
 from macula.core.address import Address
-from macula.core.lru import LruCache
 from macula.nat.punching.actions import Action, Found, SendProbe
 from macula.nat.punching.candidates import Tier, may_be_sent_to
 from macula.nat.punching.offer import Side
@@ -36,7 +37,7 @@ class Probing:
         """as for read_candidates"""
         self._quota = quota
         self._round: Round | None = None
-        self._known: LruCache[Address, bool] = LruCache(_KNOWN)
+        self._known: LRU[Address, bool] = LRU(_KNOWN)
 
     @property
     def next_deadline(self) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.network_limiter import PrefixLimiter
 from macula.core.token_bucket import TokenBucket
 
@@ -19,7 +20,7 @@ class Quota:
     """Probes to silent addresses: bounded for each of them, each network and in all, over all peers of this node."""
 
     def __init__(self) -> None:
-        self._hosts: LruCache[str, TokenBucket] = LruCache(_HOSTS)
+        self._hosts: LRU[str, TokenBucket] = LRU(_HOSTS)
         self._networks = PrefixLimiter(_NETWORK_PER_SECOND, _NETWORK_AT_ONCE)
         self._all = TokenBucket(_ALL_PER_SECOND, _ALL_AT_ONCE, 0.0)
 

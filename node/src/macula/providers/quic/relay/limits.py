@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from macula.core.lru import LruCache
+from lru import LRU
+
 from macula.core.route import Relayed
 from macula.core.token_bucket import TokenBucket
 from macula.identity import NodeId
@@ -22,8 +23,8 @@ class RelayedLimiter:
         """`rate` and `burst` for one relay."""
         self._rate = rate
         self._burst = burst
-        self._relays: LruCache[NodeId, TokenBucket] = LruCache(MAX_RELAYS)
-        self._peers: LruCache[Relayed, TokenBucket] = LruCache(MAX_PEERS)
+        self._relays: LRU[NodeId, TokenBucket] = LRU(MAX_RELAYS)
+        self._peers: LRU[Relayed, TokenBucket] = LRU(MAX_PEERS)
 
     def take(self, source: Relayed, now: float) -> bool:
         """Whether one more handshake may start."""

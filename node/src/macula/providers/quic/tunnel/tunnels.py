@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from lru import LRU
+
 from macula.core.address import Address
-from macula.core.lru import LruCache
 from macula.providers.quic.tunnel import tcp
 from macula.providers.quic.tunnel.certificate import client_context, server_context
 from macula.providers.quic.tunnel.link import Link
@@ -47,7 +48,7 @@ class Tunnels:
         self._listeners: list[Listener] = []
         self._links: dict[Address, Link] = {}
         self._outbound = 0
-        self._dialed: LruCache[Address, float] = LruCache(_REMEMBERED)
+        self._dialed: LRU[Address, float] = LRU(_REMEMBERED)
         self._touched: dict[Address, Link] = {}
         self._refused: Counter[str] = Counter()
         self._dropped = 0
