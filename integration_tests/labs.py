@@ -16,7 +16,7 @@ from macula_lab.lab import DOCKER, make, resolve
 from macula_lab.report import Reporter
 from macula_lab.selfcheck.fast import check_routers
 
-NETWORKS = os.environ.get("LAB_TEST_NAT_NETWORKS", "10.91 10.92 10.93 10.94 10.95 10.96").split()
+NETWORKS = os.environ.get("LAB_TEST_NAT_NETWORKS", "10.91 10.92 10.93 10.94 10.95 10.96 10.97 10.98").split()
 """First two octets of the addresses of the labs in containers. Those in namespaces are in nobody's way."""
 
 PREFIX = os.environ.get("LAB_TEST_PREFIX", "macula-test")
@@ -55,6 +55,7 @@ class Labs:
             return lab
         file = resolve(str(topology))
         if engine == DOCKER and "LAB_NETWORK" not in variables:
+            assert self._networks, "each lab in containers needs its own network: name more in LAB_TEST_NAT_NETWORKS"
             variables["LAB_NETWORK"] = self._networks.pop()
         lab = make(engine, load(file, variables), f"{PREFIX}-{file.stem}-{crc32(repr(key).encode()):x}")
         machine.ensure(engine, Reporter())
