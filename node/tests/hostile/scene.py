@@ -1,9 +1,10 @@
-"""A victim, a good node that is connected to it, and what is looked at while somebody attacks."""
+"""A victim, a good node that is connected to it, and what is looked at while somebody attacks and after it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from macula.providers.quic.endpoint import Endpoint
 from macula.runtime.logs import TraceLog
 
 from .attacker import Attacker, attacking
+from .footprint import endpoint_of, footprint
 
 REALM = "org.test"
 ECHO = "org.test.echo"
@@ -68,15 +70,24 @@ class Scene:
     @property
     def endpoint(self) -> Endpoint:
         """The victim's transport."""
-        endpoint: Endpoint = self.victim._driver._transport._endpoint  # type: ignore[attr-defined]
-        return endpoint
+        return endpoint_of(self.victim)
+
+    async def eventually(self, holds: Callable[[], bool], what: Callable[[], object] = lambda: "") -> None:
+        """Return when something holds; good calls are made meanwhile. Else `what` is told."""
+        try:
+            async with asyncio.timeout(15):
+                while not holds():
+                    await self.works()
+        except TimeoutError:
+            raise AssertionError(f"does not come to hold: {what()}") from None
 
 
 @asynccontextmanager
 async def scene(
     log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, **settings: Any
 ) -> AsyncIterator[Scene]:
-    """Two nodes that are connected and serve ECHO; the victim has these settings."""
+    """Two nodes that are connected and serve ECHO; the victim has these settings. At the end it must hold no more for
+    others than at the start."""
     clock = Clock()
     monkeypatch.setattr("macula.api.TraceLog", partial(TraceLog, clock=clock))
     log.set_level(logging.INFO, "macula")
@@ -88,8 +99,15 @@ async def scene(
             stage = Scene(victim, good, Address.parse(place), log, clock)
             stage.since = (await _since(victim, good), await _since(good, victim))
             await stage.works()
+            stage.endpoint._connections._ids._linger_time = 0.05
+            before = footprint(victim)
+
+            def beyond() -> dict[str, tuple[int, int]]:
+                return footprint(victim).beyond(before)
+
             yield stage
             await stage.works()
+            await stage.eventually(lambda: not beyond(), beyond)
 
 
 async def _echo(args: Any) -> Any:

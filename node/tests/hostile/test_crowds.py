@@ -27,7 +27,7 @@ from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueRe
 
 from .attacker import Attacker, hello, identity, peer_info
 from .scene import ECHO, REALM, Scene, scene
-from .test_floods import eventually, open_descriptors
+from .test_floods import alive
 
 EVE = identity(1)
 FLIGHTS = 400
@@ -66,7 +66,7 @@ async def test_a_flood_of_first_packets_is_bounded_counted_and_forgotten(
 ) -> None:
     monkeypatch.setattr("macula.api.QuicSettings", partial(QuicSettings, handshake_timeout=1.0))
     async with scene(caplog, monkeypatch, max_handshakes=64, handshake_rate=20) as stage:
-        endpoint, tasks = stage.endpoint, len(asyncio.all_tasks())
+        endpoint = stage.endpoint
         flights = [first_flight(number, stage.place) for number in range(FLIGHTS)]
         _, transport, _ = await bystander()
         most = 0
@@ -78,17 +78,14 @@ async def test_a_flood_of_first_packets_is_bounded_counted_and_forgotten(
         refused = endpoint.handshakes.refused
         assert 0 < most <= 64
         assert set(refused) <= {"rate", "retry", "full"} and refused["rate"] > 0
-        await eventually(stage, lambda: endpoint.handshakes.under_way == 0 and endpoint.connections == 1)
-        assert len(asyncio.all_tasks()) == tasks
+        await stage.eventually(lambda: endpoint.handshakes.under_way == 0 and endpoint.connections == 1)
         transport.close()
         async with stage.attack(EVE) as honest:
             await honest.greet()
 
 
 async def test_two_hundred_dials_leave_nothing_behind(stage: Scene) -> None:
-    stage.endpoint._connections._ids._linger_time = 0.05
-    engine, good = stage.victim._driver.engine, (await stage.good.status())["listen"]
-    ids, tasks, descriptors = stage.endpoint.connection_ids, len(asyncio.all_tasks()), open_descriptors()
+    good, before = (await stage.good.status())["listen"], alive()
     _, transport, silent = await bystander()
 
     async def dial(place: str) -> None:
@@ -101,10 +98,9 @@ async def test_two_hundred_dials_leave_nothing_behind(stage: Scene) -> None:
                 group.create_task(dial(place))
         await stage.works()
     transport.close()
-    await eventually(stage, lambda: stage.endpoint.connections == 1 and stage.endpoint.connection_ids <= ids)
-    await eventually(stage, lambda: open_descriptors() == descriptors and len(asyncio.all_tasks()) == tasks)
-    assert not engine._connector._open and not engine._connector._by_dial and not engine._peers._address_dials
-    assert list(engine._peers._peers) == [stage.good.node_id]
+    await stage.eventually(lambda: stage.endpoint.connections == 1)
+    assert list(stage.victim._driver.engine._peers._peers) == [stage.good.node_id]
+    await stage.eventually(lambda: alive() == before, alive)
 
 
 async def test_a_hello_that_trickles_in_is_waited_for_no_longer_than_one_that_never_comes(stage: Scene) -> None:
@@ -124,7 +120,7 @@ async def test_a_frame_that_trickles_in_keeps_no_connection_alive(stage: Scene) 
     driver = stage.victim._driver
     async with stage.attack(EVE) as attacker:
         await attacker.greet()
-        await eventually(stage, lambda: EVE.node_id in driver.engine._peers._pool._entries)
+        await stage.eventually(lambda: EVE.node_id in driver.engine._peers._pool._entries)
         since = driver.engine._peers._pool._entries[EVE.node_id].last_used
         for byte in encode(Store(REALM, 1, (bytes(1000),)))[:40]:
             attacker.send(Lane.CONTROL, bytes([byte]))
@@ -156,21 +152,31 @@ async def test_records_of_invented_publishers_leave_room_for_those_of_others(
         assert len(kept) >= 20 and len(storage) == 300
 
 
+async def test_records_and_patterns_are_forgotten_when_their_time_is_over(stage: Scene) -> None:
+    storage = stage.victim._driver.engine._dht._storage
+
+    def sizes() -> dict[str, int]:
+        tables = ("_kept", "_nodes", "_of_publisher", "_of_storer")
+        return {name: len(getattr(storage, name)) for name in tables} | {
+            "records": len(storage),
+            "timers": len(storage._expiry._due),
+        }
+
+    before = sizes()
+    async with stage.attack(EVE) as attacker:
+        await attacker.greet()
+        for page in range(4):
+            numbers = range(32 * page, 32 * page + 32)
+            made_up = [record(number, ttl=3) for number in numbers] + [pattern(number, ttl=3) for number in numbers]
+            assert set(await store(attacker, made_up)) == {codes.STORED}
+            assert len(storage) > before["records"]
+    await stage.eventually(lambda: sizes() == before, sizes)
+
+
 async def test_subscribers_that_do_not_exist_delay_no_event(stage: Scene) -> None:
     async with await stage.good.subscribe("org.test.news.*") as events, stage.attack(EVE) as attacker:
         await attacker.greet()
-        made_up = [
-            sign_record(
-                identity(5000 + number),
-                REALM,
-                Kind.TOPIC,
-                "org.test.news",
-                {"patterns": ["org.test.news.*"]},
-                wall=time.time(),
-                ttl=300,
-            ).encoded
-            for number in range(1100)
-        ]
+        made_up = [pattern(number) for number in range(1100)]
         results = [code for page in range(18) for code in await store(attacker, made_up[64 * page : 64 * page + 64])]
         assert set(results) == {codes.STORED}
         for number in range(3):
@@ -205,7 +211,7 @@ async def test_contacts_that_somebody_invents_cost_a_bystander_little(stage: Sce
     async with stage.attack(EVE) as attacker:
         attacker.answer = answer
         await attacker.greet(addresses=(attacker.address,), reachable=True)
-        await eventually(stage, lambda: len(stage.victim._driver.engine._dht._table) == 2)
+        await stage.eventually(lambda: len(stage.victim._driver.engine._dht._table) == 2)
         start = time.monotonic()
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(stage.victim.dht_lookup("org.test.nobody"))
@@ -225,10 +231,17 @@ def lie(number: int, place: Address) -> PeerInfo:
     return peer_info(identity(9000 + number), REALM, addresses=(place,), reachable=True)
 
 
-def record(number: int) -> bytes:
+def record(number: int, ttl: int = 300) -> bytes:
     """A sound record of a publisher that nobody ever met."""
     who = identity(20_000 + number)
-    return sign_record(who, REALM, Kind.RPC, f"{ECHO}{number}", {}, wall=time.time(), ttl=300).encoded
+    return sign_record(who, REALM, Kind.RPC, f"{ECHO}{number}", {}, wall=time.time(), ttl=ttl).encoded
+
+
+def pattern(number: int, ttl: int = 300) -> bytes:
+    """A sound record of a subscriber that nobody ever met."""
+    value = {"patterns": ["org.test.news.*"]}
+    who = identity(5000 + number)
+    return sign_record(who, REALM, Kind.TOPIC, "org.test.news", value, wall=time.time(), ttl=ttl).encoded
 
 
 async def store(attacker: Attacker, records: list[bytes]) -> tuple[str, ...]:
