@@ -88,3 +88,22 @@ def test_failures_in_a_row_and_for_how_long_they_count() -> None:
     known.answered(peer(1).node)
     assert not known.is_failing(peer(1).node, 3.0)
     assert not known.is_failing(peer(2).node, 3.0)
+
+
+def test_a_contact_is_doubtful_for_a_while_after_it_named_nodes_in_vain() -> None:
+    known = contacts()
+    known.learn(Turn(0.0, WALL), peer(1))
+    namer = peer(1).node
+    for now in (0.0, 0.0, 1.0, 1.0):
+        assert not known.is_doubtful(namer, now)
+        known.misled(namer, now)
+    assert known.is_doubtful(namer, 60.9) and not known.is_doubtful(namer, 61.0)
+    for _ in range(3):
+        known.misled(namer, 62.0)
+    assert not known.is_doubtful(namer, 62.0), "what was long ago does not count"
+    known.misled(namer, 62.0)
+    assert known.is_doubtful(namer, 62.0)
+    known.led(namer)
+    assert not known.is_doubtful(namer, 62.0)
+    known.misled(peer(2).node, 62.0)
+    assert not known.is_doubtful(peer(2).node, 62.0)

@@ -45,6 +45,20 @@ def test_single_steps() -> None:
     assert [info.node for info in searching.closest()] == ids(1, 50)
 
 
+def test_nodes_put_aside_are_asked_if_they_are_named_again_or_all_are_reconsidered() -> None:
+    searching = lookup(0, [1, 2, 3], k=3, most_queries=3)
+    for info in drain(searching):
+        searching.put_aside(info.node) if info.node != toy_id(3) else searching.answered(info.node)
+    assert searching.finished and searching.has_put_aside
+    assert (searching.queries, searching.in_flight, searching.failures) == (1, 0, 0)
+    searching.add([toy_info(2)])
+    assert not searching.finished
+    assert [info.node for info in drain(searching)] == ids(2)
+    searching.answered(toy_id(2))
+    searching.reconsider()
+    assert [info.node for info in drain(searching)] == ids(1) and not searching.has_put_aside
+
+
 def test_an_answer_after_the_failure_still_counts() -> None:
     searching = lookup(0, [1, 2, 3], k=2, alpha=1)
     drain(searching)

@@ -1,4 +1,5 @@
-"""What this node knows of others: their newest verified peer records, and who has not answered lately."""
+"""What this node knows of others: their newest verified peer records, who has not answered lately, and who named nodes
+that did not."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ class _Known:
     info: PeerInfo
     failures: int = 0
     failed_at: float = 0.0
+    misled: int = 0
+    misled_at: float = 0.0
 
 
 class Contacts:
@@ -128,4 +131,29 @@ class Contacts:
             known is not None
             and known.failures >= self._settings.max_failures
             and now - known.failed_at < self._settings.avoid_time
+        )
+
+    def misled(self, namer: NodeId, now: float) -> None:
+        """A node that only this one named did not answer.
+
+        That may be no fault of the namer's, who heard of it before it went: so it only loses rank, for a while.
+        """
+        known = self._known.get(namer)
+        if known is not None:
+            known.misled = known.misled + 1 if now - known.misled_at < self._settings.avoid_time else 1
+            known.misled_at = now
+
+    def led(self, namer: NodeId) -> None:
+        """A node that this one named has answered."""
+        known = self._known.get(namer)
+        if known is not None:
+            known.misled = 0
+
+    def is_doubtful(self, node: NodeId, now: float) -> bool:
+        """Whether the nodes that only this one names had better be asked last."""
+        known = self._known.get(node)
+        return (
+            known is not None
+            and known.misled >= self._settings.max_misled
+            and now - known.misled_at < self._settings.avoid_time
         )

@@ -19,6 +19,7 @@ class State(Enum):
     WAITING = auto()
     ANSWERED = auto()
     FAILED = auto()
+    ASIDE = auto()
 
 
 @dataclass(slots=True)
@@ -31,9 +32,10 @@ class Lookup:
     """Finds the k nodes closest to a position, asking at most `alpha` at a time.
 
     Call `next_query` until it returns None and send each node it names a query; then tell `add` and `answered`, or
-    `failed`, what came of it, and ask again. It is `finished` when the k closest nodes known, failed ones left out,
-    have all answered; nobody farther is ever asked, and nobody twice. An answer that comes after `failed` still counts.
-    At most `most_queries` nodes are asked and about 8 k remembered, whatever the answers say.
+    `failed`, what came of it, and ask again; or put the node aside at once. It is `finished` when the k closest nodes
+    known, failed ones and those put aside left out, have all answered; nobody farther is ever asked, and nobody twice.
+    An answer that comes after `failed` still counts. At most `most_queries` nodes are asked and about 8 k remembered,
+    whatever the answers say.
     """
 
     def __init__(
@@ -64,14 +66,17 @@ class Lookup:
     def add(self, contacts: Iterable[PeerInfo]) -> None:
         """Nodes that are said to exist; known ones and those too far away to matter are left out."""
         for info in contacts:
-            if info.node in self._candidates:
+            known = self._candidates.get(info.node)
+            if known:
+                if known.state is State.ASIDE:
+                    known.state = State.NEW
                 continue
             place = (self._position(info.node) ^ self._target, info.node)
             if len(self._order) >= self._most_candidates:
                 last = self._order[-1]
                 if place > last:
                     continue
-                if self._candidates[last[1]].state is State.NEW:
+                if self._candidates[last[1]].state in (State.NEW, State.ASIDE):
                     del self._candidates[last[1]]
                     self._order.pop()
             bisect.insort(self._order, place)
@@ -104,10 +109,29 @@ class Lookup:
             self.failures += 1
             candidate.state = State.FAILED
 
+    def put_aside(self, node: NodeId) -> None:
+        """Do not ask the node that was to be asked, unless it is named again or all are reconsidered."""
+        candidate = self._candidates.get(node)
+        if candidate and candidate.state is State.WAITING:
+            self._in_flight -= 1
+            self.queries -= 1
+            candidate.state = State.ASIDE
+
+    def reconsider(self) -> None:
+        """Those that were put aside may be asked."""
+        for candidate in self._candidates.values():
+            if candidate.state is State.ASIDE:
+                candidate.state = State.NEW
+
     def state(self, node: NodeId) -> State | None:
         """How far the lookup has come with a node; None if it does not consider it."""
         candidate = self._candidates.get(node)
         return candidate.state if candidate else None
+
+    @property
+    def has_put_aside(self) -> bool:
+        """Whether there are nodes that were put aside."""
+        return any(candidate.state is State.ASIDE for candidate in self._candidates.values())
 
     @property
     def in_flight(self) -> int:
@@ -133,11 +157,11 @@ class Lookup:
         return tuple(answered)
 
     def _nearest(self) -> list[_Candidate]:
-        """The k closest that have not failed."""
+        """The k closest that have not failed and are not put aside."""
         nearest = []
         for _, node in self._order:
             candidate = self._candidates[node]
-            if candidate.state is not State.FAILED:
+            if candidate.state not in (State.FAILED, State.ASIDE):
                 nearest.append(candidate)
                 if len(nearest) == self._k:
                     break

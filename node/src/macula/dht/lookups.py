@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +12,7 @@ from macula.core.peer_record import PeerInfo
 from macula.dht.contacts import Contacts
 from macula.dht.findings import Findings
 from macula.dht.keyspace import Position, position, to_key
+from macula.dht.leads import Leads
 from macula.dht.lookup import Lookup
 from macula.dht.queries import Queries, Reply
 from macula.dht.routing import RoutingTable
@@ -41,11 +42,10 @@ class Search:
     seeds: Sequence[PeerInfo] = ()
     width: int | None = None
     lookup: Lookup | None = None
+    leads: Leads | None = None
     started: float = 0.0
     ended: bool = False
     pages: dict[NodeId, int] = field(default_factory=dict)
-    silent: Counter[str] = field(default_factory=Counter)
-    """Hosts at which nodes were sought that did not answer, and how many of them."""
 
     @property
     def closest(self) -> tuple[PeerInfo, ...]:
@@ -114,6 +114,7 @@ class Lookups:
         width = search.width or self._settings.k
         search.started = turn.now
         self._table.touch(search.target, turn.now)
+        search.leads = Leads(self._settings, self._contacts, self._queries, self._table)
         search.lookup = Lookup(
             search.target,
             search.seeds or self._table.closest(search.target, width, lambda info: self._usable(turn, search, info)),
@@ -131,28 +132,32 @@ class Lookups:
         return in_realm and not self._contacts.is_failing(info.node, turn.now)
 
     def _go_on(self, turn: Turn, number: int, search: Search) -> None:
-        lookup = search.lookup
-        if search.ended or lookup is None:
+        lookup, leads = search.lookup, search.leads
+        if search.ended or lookup is None or leads is None:
             return
-        while (info := lookup.next_query()) is not None:
-            if self._contacts.is_failing(info.node, turn.now) or self._is_in_vain(search, info):
-                lookup.failed(info.node)  # since it became a candidate of this lookup
-            else:
-                self._ask(turn, number, search, info, b"")
+        self._ask_next(turn, number, search, lookup, leads)
+        if lookup.finished and lookup.has_put_aside:
+            if not leads.have_others(lookup.closest(), turn.now):
+                leads.take_all()
+            lookup.reconsider()
+            self._ask_next(turn, number, search, lookup, leads)
         if lookup.finished:
             self._end(turn, number, search)
 
-    def _is_in_vain(self, search: Search, info: PeerInfo) -> bool:
-        """Whether others were sought at the hosts of this node, and none was there: whoever answers a lookup can invent
-        any number of nodes, make it wait for them, and have it dial a host that knows nothing of it."""
-        if self._queries.is_connected(info.node):
-            return False
-        return any(search.silent[address.host] >= self._settings.max_silent for address in info.addresses)
+    def _ask_next(self, turn: Turn, number: int, search: Search, lookup: Lookup, leads: Leads) -> None:
+        while (info := lookup.next_query()) is not None:
+            if self._contacts.is_failing(info.node, turn.now) or leads.is_in_vain(info):
+                lookup.failed(info.node)  # since it became a candidate of this lookup
+            elif leads.is_doubtful(info.node, turn.now):
+                lookup.put_aside(info.node)
+            else:
+                leads.asked(info.node)
+                self._ask(turn, number, search, info, b"")
 
     def _is_cut_short(self, search: Search, lookup: Lookup) -> bool:
         full = search.findings is not None and search.findings.full
-        in_vain = any(count >= self._settings.max_silent for count in search.silent.values())
-        return full or in_vain or lookup.queries >= self._settings.lookup_queries
+        left_out = lookup.has_put_aside or (search.leads is not None and search.leads.were_in_vain)
+        return full or left_out or lookup.queries >= self._settings.lookup_queries
 
     def _ask(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes) -> None:
         realm = search.realm or common_realm(self._realms, info.realms) or ""
@@ -164,9 +169,9 @@ class Lookups:
             return FindValue(realm, request, key, after)
 
         def failed(turn: Turn) -> None:
-            if search.lookup:
+            if search.lookup and search.leads:
                 search.lookup.failed(info.node)
-            search.silent.update({address.host for address in info.addresses})
+                search.leads.failed(info, turn.now)
             self._go_on(turn, number, search)
 
         self._queries.ask(
@@ -178,13 +183,16 @@ class Lookups:
         )
 
     def _answered(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes, reply: Reply) -> None:
-        lookup = search.lookup
-        if lookup is None or not isinstance(reply, FindNodeReply | FindValueReply):
+        lookup, leads = search.lookup, search.leads
+        if lookup is None or leads is None or not isinstance(reply, FindNodeReply | FindValueReply):
             return
+        leads.answered(info.node)
         contacts = self._contacts.read(turn, info.node, reply.nodes)
         if search.ended:
             return
-        lookup.add(contact for contact in contacts if self._usable(turn, search, contact))
+        usable = [contact for contact in contacts if self._usable(turn, search, contact)]
+        leads.named(info.node, usable, turn.now)
+        lookup.add(usable)
         if isinstance(reply, FindValueReply) and search.findings:
             last = self._collect(turn, search, search.findings, info.node, reply.records)
             if reply.more and last is not None and last > after:

@@ -41,6 +41,9 @@ class DhtSettings:
     max_silent: int = 2
     """Nodes at one host that did not answer a lookup, after which it seeks no others there, but those connected."""
 
+    max_misled: int = 4
+    """Nodes in a row that a contact named in vain, after which what it names is asked last for `avoid_time`."""
+
     max_lookups: int = 32
     """Lookups running at once; more wait."""
 
