@@ -56,6 +56,20 @@ def test_a_port_that_nobody_has() -> None:
     assert there.dropped == 5 and not back.findings
 
 
+def test_a_port_that_nobody_has_beside_one_that_is_towards_the_sender() -> None:
+    """A NAT that maps by socket has no other port for this one: they are two sockets."""
+    answer = asked(
+        nat_a(mappings=[mapping(f"{A}:5010", f"{NAT_A}:5010", f"{NAT_B}:5999")]),
+        nat_b(
+            mappings=[mapping(f"{B}:9443", f"{NAT_B}:9443", f"{NAT_A}:9443")],
+            drops=[drop("no_mapping", f"{NAT_A}:5010", f"{NAT_B}:5999")],
+        ),
+    )
+    (finding,) = answer.directions[0].findings
+    assert finding.reason == "no_mapping"
+    assert f"{B}:9443 at {NAT_B}:9443" in finding.explanation
+
+
 def test_a_port_that_is_mapped_and_filtered() -> None:
     answer = asked(
         nat_a(mappings=[mapping(f"{A}:9443", f"{NAT_A}:9443", f"{NAT_B}:9443")]),

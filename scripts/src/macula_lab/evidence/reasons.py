@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from macula.nat.profile import Filtering
+from macula.nat.profile import Mapping as NatMapping
 
 from macula_lab.evidence.owners import Owner
 from macula_lab.evidence.packets import Endpoint
@@ -76,7 +77,9 @@ def _unsolicited(drop: Drop, router: str, state: RouterState, sender: Owner, rec
     own = [one for one in receiver.mappings.get(router, ()) if one.protocol == drop.protocol]
     hit = next((one for one in own if one.outside == drop.destination), None)
     towards = next((one for one in own if one is not hit and _sent_to(one, source)), None)
-    if towards and (hit is None or towards.inside == hit.inside):
+    # One that gives each inside socket a single port has no other for this destination.
+    by_destination = state.nat.mapping is not NatMapping.ENDPOINT_INDEPENDENT
+    if towards and by_destination and (hit is None or towards.inside == hit.inside):
         told = (
             f"{sender.service} aimed at {drop.destination}, but towards {source.address} {router} gave "
             f"{receiver.service} the port {towards.outside}: {router} maps by destination (mapping={state.nat.mapping})"
