@@ -176,8 +176,9 @@ def _engine_settings(settings: Settings, pins: dict[Address, NodeId]) -> EngineS
         rpc=RpcSettings(
             call_rate=settings.call_rate,
             max_handlers=settings.max_concurrent_calls,
-            # One caller, however many calls it makes, leaves room for others.
+            # One caller, however many calls it makes, and one network, however many callers, leave room for others.
             max_handlers_per_peer=max(1, settings.max_concurrent_calls // 2),
+            max_handlers_per_network=max(1, settings.max_concurrent_calls * 3 // 4),
         ),
         pubsub=PubSubSettings(event_rate=settings.event_rate),
         route=RouteSettings(max_hops=settings.max_hops),

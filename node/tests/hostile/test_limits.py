@@ -155,6 +155,8 @@ def test_what_a_node_is_told_of_them_reaches_its_parts() -> None:
     quic, engine = _quic_settings(rates), _engine_settings(rates, {})
     assert (quic.control_rate, quic.message_rate, quic.byte_rate, quic.bulk_rate) == (20, 30, 40, 50)
     assert (engine.rpc.call_rate, engine.pubsub.event_rate) == (60, 70)
+    rpc = _engine_settings(Settings(max_concurrent_calls=40, name="n"), {}).rpc
+    assert (rpc.max_handlers, rpc.max_handlers_per_peer, rpc.max_handlers_per_network) == (40, 20, 30)
     usual, built_in = _quic_settings(Settings(name="n")), QuicSettings()
     assert usual == built_in
     dht = _engine_settings(Settings(name="n", dht_max_records_per_peer=400), {}).dht

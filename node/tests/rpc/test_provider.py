@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from macula.core.address import Address
 from macula.core.commands import Advertise, HandlerDone
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
 from macula.core.events import Consumed
 from macula.core.lanes import Lane
-from macula.core.requests import Draining, Hold, PeerDown, RefusePeer, Release, SendFailed, SendTo
+from macula.core.peer_record import sign_peer
+from macula.core.requests import Draining, Hold, PeerDown, PeerUp, RefusePeer, Release, SendFailed, SendTo
+from macula.identity import Identity, NodeId
 from macula.wire import encode
-from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.messages import Call, Cancel, Hello, Reply
 
-from .playbook import REALM, REPLY_TOKEN, Playbook, delivered, incoming, node, one, sent_reply
+from .playbook import REALM, REPLY_TOKEN, WALL, Playbook, delivered, incoming, node, one, sent_reply
 
-ALICE, BOB, CAROL = node(1), node(2), node(3)
+ALICE, BOB, CAROL, DAVE = node(1), node(2), node(3), node(4)
 
 
 def serving(**settings: Any) -> Playbook:
@@ -26,6 +30,13 @@ def serving(**settings: Any) -> Playbook:
 
 def error_of(actions: list[Any]) -> str:
     return sent_reply(actions)[1].error
+
+
+def up(who: NodeId, host: str) -> PeerUp:
+    """A caller that is reached at a host."""
+    words: dict[str, Any] = {"name": "n", "mode": "edge", "realms": (REALM,), "wall": WALL, "ttl": 300}
+    info = sign_peer(Identity.from_random(random.Random(1)), addresses=(), reachable=False, **words)
+    return PeerUp(who, Hello(2, 2, (), info.realms, info.record.encoded), info, True, Address(host, 9443))
 
 
 def cancel(call: Call) -> Cancel:
@@ -181,6 +192,22 @@ def test_handlers_are_bounded_in_all_and_for_each_caller() -> None:
     assert error_of(book.receive(ALICE, incoming(3))) == "busy"
     delivered(book.receive(BOB, incoming(1)))
     assert error_of(book.receive(CAROL, incoming(1))) == "busy"
+
+
+def test_handlers_are_bounded_for_each_network_that_is_globally_routable() -> None:
+    book = serving(max_handlers_per_network=1)
+    for who, host in ((ALICE, "8.8.8.8"), (BOB, "8.8.8.9"), (CAROL, "192.168.0.1"), (DAVE, "192.168.0.2")):
+        book.feed(up(who, host))
+    first, _ = delivered(book.receive(ALICE, incoming(1)))
+    refused = sent_reply(book.receive(BOB, incoming(1)))[1]
+    assert (refused.error, refused.reason) == ("busy", "1 calls of this caller's network are running")
+    assert [trace.fields["limit"] for trace in book.traces if trace.name == "limit.met"] == ["calls"]
+    for who in (CAROL, DAVE):
+        delivered(book.receive(who, incoming(1)))
+    book.feed(PeerDown(ALICE, "idle", ""))
+    assert error_of(book.receive(BOB, incoming(2))) == "busy", "it counts until it has ended"
+    book.give(HandlerDone(first))
+    delivered(book.receive(BOB, incoming(3)))
 
 
 def test_a_cancelled_handler_counts_until_it_has_ended() -> None:

@@ -116,8 +116,8 @@ class LimitSettings(LayeredSettings):
         Field(
             ge=1,
             le=100_000,
-            description="Calls that this node runs at once, at most half of them for one caller; more are refused as "
-            "busy.",
+            description="Calls that this node runs at once, at most half of them for one caller and three quarters for "
+            "one routable network; more are refused as busy.",
         ),
     ] = 1000
     call_rate: Annotated[

@@ -19,6 +19,7 @@ from macula.core.timers import Timers, earliest
 from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unauthorized
 from macula.identity import NodeId
 from macula.rpc.history import History
+from macula.rpc.origins import Origins
 from macula.rpc.settings import RpcSettings
 from macula.rpc.streams import Stream, Streams
 from macula.wire import codes
@@ -37,6 +38,7 @@ class _Handler(Struct, eq=False):
     call: Call | StreamCall
     started: float
     routed: bool
+    network: bytes | None
     stream: Stream | None = None
 
 
@@ -55,6 +57,7 @@ class CallProvider:
     def __init__(self, settings: RpcSettings, realm: str, tokens: Iterator[int], streams: Streams) -> None:
         self.advertised: dict[str, bool] = {}
         self.draining = False
+        self.origins = Origins(settings.max_handlers_per_network)
         self._called_at = -math.inf
         self._quiet_at: float | None = None
         self._settings = settings
@@ -110,7 +113,9 @@ class CallProvider:
             return [self._send(caller, _error(call, Busy.code, reason), routed), met(limit, caller)]
         if not call.timeout_ms:
             return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
-        return self._deliver(_Handler(next(self._tokens), caller, call, now, routed), load, now)
+        return self._deliver(
+            _Handler(next(self._tokens), caller, call, now, routed, self.origins.network(caller)), load, now
+        )
 
     def cancelled(self, event: Received, cancel: Cancel, now: float) -> list[Action]:
         """The caller gave up. The id is remembered even if its call did not come yet: by an envelope it may be late."""
@@ -185,6 +190,8 @@ class CallProvider:
             return Limit.CALLS, f"{limits.max_handlers} calls are running"
         if load.handlers >= limits.max_handlers_per_peer:
             return Limit.CALLS, f"{limits.max_handlers_per_peer} calls of this caller are running"
+        if self.origins.is_full(self.origins.network(caller)):
+            return Limit.CALLS, f"{limits.max_handlers_per_network} calls of this caller's network are running"
         if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
             return Limit.ARGUMENTS, "the arguments of running calls take too many bytes"
         if isinstance(call, StreamCall) and call.sends:
@@ -205,6 +212,7 @@ class CallProvider:
         load.open[call.call_id] = handler
         self._args_bytes += len(call.args)
         self._handlers[handler.delivery] = handler
+        self.origins.started(handler.network)
         self.timers.set(handler.delivery, deadline)
         streams = isinstance(call, StreamCall)
         sends = isinstance(call, StreamCall) and call.sends
@@ -271,6 +279,7 @@ class CallProvider:
     def _free(self, handler: _Handler) -> list[Action]:
         """The handler has ended."""
         del self._handlers[handler.delivery]
+        self.origins.ended(handler.network)
         load = self._loads[handler.caller]
         load.handlers -= 1
         load.args_bytes -= len(handler.call.args)

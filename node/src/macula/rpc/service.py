@@ -18,7 +18,7 @@ from macula.core.commands import (
     Unadvertise,
 )
 from macula.core.effects import Completed, PauseReading
-from macula.core.events import CommandGiven, Consumed, PeerSuspect, SendBlocked, SendReady, Tick
+from macula.core.events import CommandGiven, Consumed, PathMoved, PeerSuspect, SendBlocked, SendReady, Tick
 from macula.core.record import Kind
 from macula.core.requests import (
     Draining,
@@ -136,11 +136,15 @@ class Rpc:
                 return [Completed(self._stores.pop(token))] if token in self._stores else []
             case SendFailed():
                 return [*self._caller.send_failed(event, now), *self._provider.send_failed(event)]
-            case PeerUp(peer):
+            case PeerUp(peer=peer, route=route):
                 self._caller.peer_up(peer)
+                self._provider.origins.reached(peer, route)
+            case PathMoved(peer=peer, route=route):
+                self._provider.origins.reached(peer, route)
             case PeerSuspect():
                 return self._caller.peer_suspect(event, now)
             case PeerDown(peer):
+                self._provider.origins.gone(peer)
                 down = [*self._caller.peer_down(event, now), *self._provider.peer_down(peer, now)]
                 return [*down, *self._streams.ready(peer, now)]
             case SendBlocked() | SendReady():

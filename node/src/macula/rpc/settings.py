@@ -27,6 +27,9 @@ class RpcSettings:
     """Handlers that run at once; calls beyond are answered busy."""
     max_handlers_per_peer: int = 1024
     """Handlers that run at once for one caller."""
+    max_handlers_per_network: int = 3072
+    """Handlers that run at once for callers of one globally routable network, but those behind relays. More than for
+    one caller, since a network may be a whole company."""
     call_rate: float = 0.0
     """Calls per second of one caller, two seconds' worth at once; calls beyond are answered busy. 0 is any number: what
     an honest caller may ask for is for the application to say."""
