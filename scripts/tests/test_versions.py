@@ -1,10 +1,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from macula_lab import versions, workspace
+from macula_lab import process, versions, workspace
 from macula_lab.errors import LabError
 
 PYPROJECT = '[project]\nname = "macula-mesh"\nversion = "{}"\n'
@@ -42,6 +43,26 @@ def test_what_python_finds_is_the_older_version_and_says_so(repository: Path) ->
         [sys.executable, "-c", ask], env={"PYTHONPATH": str(version.source)}, capture_output=True, text=True, check=True
     )
     assert told.stdout == "1.0 1.0\n"
+
+
+def test_what_it_needs_and_this_version_does_not_is_installed_beside_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = ["pydantic>=2", "pydantic<2", "nothing-like-it>=1", "nothing-either; python_version<'3'"]
+    (repository / "node" / "pyproject.toml").write_text(PYPROJECT.format("3.0") + f"dependencies = {needs}\n")
+    git(repository, "commit", "--quiet", "-am", "3.0")
+    commands: list[list[str]] = []
+
+    def recorded(command: list[str], **options: Any) -> str:
+        if "pip" not in command:
+            return process.run(command, **options)
+        commands.append(command)
+        return ""
+
+    monkeypatch.setattr(versions, "run", recorded)
+    versions.of("HEAD")
+    ((*_, target, first, second),) = commands
+    assert (target.endswith(".new/node/src"), first, second) == (True, "pydantic<2", "nothing-like-it>=1")
 
 
 def test_a_commit_is_written_once_whatever_it_is_called(repository: Path) -> None:

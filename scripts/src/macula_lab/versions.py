@@ -4,11 +4,16 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from macula_lab.errors import LabError
 from macula_lab.process import run
@@ -60,14 +65,41 @@ def _export(version: Version) -> None:
     packed = subprocess.run(archive, capture_output=True, check=True)  # noqa: S603 - the lab's own command
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
         tar.extractall(made, filter="data")
-    _name(made / "node")
+    project = tomllib.loads((made / "node" / "pyproject.toml").read_text())["project"]
+    _name(made / "node" / "src", project["name"], project["version"])
+    _complete(made / "node" / "src", map(Requirement, project.get("dependencies", [])), version.commit)
     (made / "node").rename(version.folder)
     made.rmdir()
 
 
-def _name(node: Path) -> None:
+def _name(source: Path, name: str, version: str) -> None:
     """What importlib.metadata reads, where the version is not installed but found first."""
-    project = tomllib.loads((node / "pyproject.toml").read_text())["project"]
-    folder = node / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    folder = source / f"{name.replace('-', '_')}-{version}.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def _complete(source: Path, needed: Iterable[Requirement], commit: str) -> None:
+    """Add what the version depends on and this one does not, or in another version."""
+    if missing := [str(requirement) for requirement in needed if not _is_there(requirement)]:
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--target",
+            str(source),
+        ]
+        step = f"{commit} needs {', '.join(missing)}: see that pip can install it, then run this again"
+        run([*pip, "--target", str(source), *missing], timeout=300, next_step=step)
+
+
+def _is_there(requirement: Requirement) -> bool:
+    if requirement.marker and not requirement.marker.evaluate():
+        return True
+    try:
+        return requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
+    except metadata.PackageNotFoundError:
+        return False
