@@ -23,4 +23,5 @@ def test_a_flood_of_peers_makes_the_oldest_forgotten() -> None:
     limiter = PeerLimiter(rate=0.001, burst=1)
     for number in range(MAX_PEERS + 1):
         assert limiter.take(node(number), 1, 1.0)
-    assert limiter.take(node(0), 1, 1.0) and len(limiter._buckets) == MAX_PEERS
+    assert limiter.take(node(0), 1, 1.0)
+    assert limiter._buckets is not None and len(limiter._buckets) == MAX_PEERS

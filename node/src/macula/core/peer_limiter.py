@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from lru import LRU
-
-from macula.core.token_bucket import TokenBucket
+from macula.core.token_bucket import TokenBuckets
 from macula.identity import NodeId
 
 MAX_PEERS = 4096
@@ -16,15 +14,8 @@ class PeerLimiter:
 
     def __init__(self, rate: float, burst: float) -> None:
         """`rate` 0 lets everything pass."""
-        self._rate = rate
-        self._burst = burst
-        self._buckets: LRU[NodeId, TokenBucket] = LRU(MAX_PEERS)
+        self._buckets = TokenBuckets[NodeId](rate, burst, MAX_PEERS) if rate else None
 
     def take(self, peer: NodeId, amount: float, now: float) -> bool:
         """Whether so much more of this peer may be done now."""
-        if not self._rate:
-            return True
-        bucket = self._buckets.get(peer)
-        if bucket is None:
-            bucket = self._buckets[peer] = TokenBucket(self._rate, self._burst, now)
-        return bucket.take(amount, now)
+        return self._buckets is None or self._buckets.take(peer, amount, now)

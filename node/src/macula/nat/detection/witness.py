@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from lru import LRU
-
 from macula.core.effects import SendBeside
 from macula.core.lanes import Lane
 from macula.core.requests import PeerUp, SendTo
 from macula.core.service import Action
-from macula.core.token_bucket import TokenBucket
+from macula.core.token_bucket import TokenBuckets
 from macula.identity import NodeId
 from macula.nat import stun
 from macula.nat.detection.observers import STUN_CAPABILITY
@@ -30,7 +28,7 @@ class Witness:
 
     def __init__(self, settings: NatSettings) -> None:
         self._settings = settings
-        self._buckets: LRU[NodeId, TokenBucket] = LRU(_PEERS)
+        self._asks = TokenBuckets[NodeId](settings.ask_rate, settings.ask_burst, _PEERS)
         self._others: dict[NodeId, bytes] = {}
 
     def up(self, event: PeerUp) -> None:
@@ -44,7 +42,7 @@ class Witness:
 
     def asked(self, peer: NodeId, message: ObserverAsk, other_port: int, now: float) -> list[Action]:
         """What follows from an ObserverAsk; `other_port` is this node's own."""
-        send = message.port >= _LOWEST_PORT and self._settings.answers and self._take(peer, now)
+        send = message.port >= _LOWEST_PORT and self._settings.answers and self._asks.take(peer, 1, now)
         others = () if message.port else tuple(one for node, one in self._others.items() if node != peer)[:_NAMED]
         actions: list[Action] = [SendTo(peer, Lane.CONTROL, ObserverTold(message.request, other_port, send, others))]
         if send:
@@ -52,9 +50,3 @@ class Witness:
             data = stun.encode(Message(Kind.SUCCESS, MAGIC_COOKIE + message.transaction))
             actions.insert(0, SendBeside(peer, message.port, data))
         return actions
-
-    def _take(self, peer: NodeId, now: float) -> bool:
-        bucket = self._buckets.get(peer)
-        if bucket is None:
-            bucket = self._buckets[peer] = TokenBucket(self._settings.ask_rate, self._settings.ask_burst, now)
-        return bucket.take(1, now)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from lru import LRU
-
 from macula.core.network_limiter import PrefixLimiter
-from macula.core.token_bucket import TokenBucket
+from macula.core.token_bucket import TokenBucket, TokenBuckets
 
 _HOSTS = 1024
 _PER_SECOND, _AT_ONCE = 1.0, 64.0
@@ -20,14 +18,11 @@ class Quota:
     """Probes to silent addresses: bounded for each of them, each network and in all, over all peers of this node."""
 
     def __init__(self) -> None:
-        self._hosts: LRU[str, TokenBucket] = LRU(_HOSTS)
+        self._hosts = TokenBuckets[str](_PER_SECOND, _AT_ONCE, _HOSTS)
         self._networks = PrefixLimiter(_NETWORK_PER_SECOND, _NETWORK_AT_ONCE)
         self._all = TokenBucket(_ALL_PER_SECOND, _ALL_AT_ONCE, 0.0)
 
     def take(self, host: str, now: float) -> bool:
         """Whether another probe may go to `host`; if so it is counted."""
-        bucket = self._hosts.get(host)
-        if bucket is None:
-            bucket = self._hosts[host] = TokenBucket(_PER_SECOND, _AT_ONCE, now)
         # The narrowest first, so that what one address does not get is not held against the others.
-        return bucket.take(1, now) and self._networks.take(host, now) and self._all.take(1, now)
+        return self._hosts.take(host, 1, now) and self._networks.take(host, now) and self._all.take(1, now)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from lru import LRU
-
 from macula.core.route import Relayed
-from macula.core.token_bucket import TokenBucket
+from macula.core.token_bucket import TokenBuckets
 from macula.identity import NodeId
 
 MAX_RELAYS = 256
@@ -21,24 +19,15 @@ class RelayedLimiter:
 
     def __init__(self, rate: float, burst: int) -> None:
         """`rate` and `burst` for one relay."""
-        self._rate = rate
-        self._burst = burst
-        self._relays: LRU[NodeId, TokenBucket] = LRU(MAX_RELAYS)
-        self._peers: LRU[Relayed, TokenBucket] = LRU(MAX_PEERS)
+        self._relays = TokenBuckets[NodeId](rate, burst, MAX_RELAYS)
+        self._peers = TokenBuckets[Relayed](PEER_RATE, PEER_BURST, MAX_PEERS)
 
     def take(self, source: Relayed, now: float) -> bool:
         """Whether one more handshake may start."""
-        peer = self._peers.get(source)
-        if peer is None:
-            peer = self._peers[source] = TokenBucket(PEER_RATE, PEER_BURST, now)
-        relay = self._relays.get(source.relay)
-        if relay is None:
-            relay = self._relays[source.relay] = TokenBucket(self._rate, self._burst, now)
         # The peer's own first, so that one that floods takes nothing from the others behind that relay.
-        return peer.take(1, now) and relay.take(1, now)
+        return self._peers.take(source, 1, now) and self._relays.take(source.relay, 1, now)
 
     def give_back(self, source: Relayed) -> None:
         """A handshake was completed: it is held against nobody."""
-        for bucket in (self._peers.get(source), self._relays.get(source.relay)):
-            if bucket is not None:
-                bucket.give_back(1)
+        self._peers.give_back(source, 1)
+        self._relays.give_back(source.relay, 1)
