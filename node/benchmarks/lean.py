@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from benchmarks.nodes import REALM
@@ -56,8 +56,12 @@ class LeanPeer:
         """End the connection."""
         self.transport.execute(ClosePeer(peer, codes.GOING_AWAY, "enough"))
 
-    def take(self, event: Event) -> None:
+    def take(self, events: Sequence[Event]) -> None:
         """Of the transport."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         match event:
             case PeerConnected(peer=peer):
                 self.transport.execute(SendMessage(peer, Lane.CONTROL, self._hello, False))

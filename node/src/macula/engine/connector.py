@@ -73,7 +73,8 @@ class Connector:
         self._open: dict[int, _Open] = {}
         self._by_dial: dict[int, int] = {}
         self._by_token: dict[int, int] = {}
-        self._by_answer: dict[_Answer, int] = {}
+        self.awaited: dict[_Answer, int] = {}
+        """Requests that wait for their answer."""
         self.sending: dict[int, tuple[NodeId, Lane]] = {}
         """One-way messages that the transport has yet to take."""
         self._timers: Timers[int] = Timers()
@@ -116,10 +117,8 @@ class Connector:
 
     def answer(self, received: Received) -> list[Action] | None:
         """Complete the request that this message answers; None if no command waits for it."""
-        if not self._by_answer:
-            return None
         message = received.message
-        id_ = self._by_answer.get((received.peer, type(message), _number(message)))
+        id_ = self.awaited.get((received.peer, type(message), _number(message)))
         return None if id_ is None else self._finish(id_, result=message)
 
     def send_failed(self, event: SendFailed) -> list[Action]:
@@ -133,7 +132,7 @@ class Connector:
 
     def peer_down(self, event: PeerDown) -> list[Action]:
         """Requests that wait for this peer end as Disconnected, or with the code of its refusal."""
-        ids = [id_ for (peer, _, _), id_ in self._by_answer.items() if peer == event.peer]
+        ids = [id_ for (peer, _, _), id_ in self.awaited.items() if peer == event.peer]
         reason = f"{event.code}: {event.reason}"
         return [action for id_ in ids for action in self._finish(id_, error=Disconnected(reason))]
 
@@ -171,9 +170,9 @@ class Connector:
         actions: list[Action] = []
         if isinstance(entry.command, RequestRaw):
             answer = (peer, _ANSWERS[type(message)], _number(message))
-            if answer in self._by_answer:
+            if answer in self.awaited:
                 return self._finish(id_, error=Busy("a request with this number waits for this peer already"))
-            self._by_answer[answer] = id_
+            self.awaited[answer] = id_
             entry.answer = answer
             actions.append(Hold(peer))
         else:
@@ -192,7 +191,7 @@ class Connector:
                 del index[number]
         actions: list[Action] = [Completed(id_, result, error)]
         if entry.answer is not None:
-            del self._by_answer[entry.answer]
+            del self.awaited[entry.answer]
             actions.append(Release(entry.answer[0]))
         return actions
 

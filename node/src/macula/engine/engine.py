@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, assert_never, get_args
@@ -135,6 +135,37 @@ class Engine:
     def handle(self, event: Event, now: float, wall: float) -> list[Effect]:
         """Everything that follows from one event. `now` in monotonic, `wall` in Unix seconds. Never raises on what a
         remote did; what the application did wrong comes back as a Completed with an error."""
+        return self.handle_all((event,), now, wall)
+
+    def handle_all(self, events: Sequence[Event], now: float, wall: float) -> list[Effect]:
+        """As handle, of several events in turn, which costs less."""
+        for event in events:
+            self._take(event, now, wall)
+            if self._work:
+                self._drain()
+        return self._finish()
+
+    def next_deadline(self) -> float | None:
+        """When to call handle(Tick()) next. Changes with every call of handle; extra ticks are harmless."""
+        for index in self._told:
+            self._deadlines[index] = self._services[index].next_deadline()
+        self._told.clear()
+        return earliest(
+            self._own.next_deadline(),
+            self._peers.next_deadline(),
+            self._bootstrapper.next_deadline(),
+            self._connector.next_deadline(),
+            self._shutdown.next_deadline(),
+            self._readiness.next_deadline(),
+            *self._deadlines.values(),
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
+        return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
+
+    def _take(self, event: Event, now: float, wall: float) -> None:
         if self._clock.is_held or abs(wall - self._wall - now + self._now) > FOLLOWED:
             self._judge_clock(event, now, wall)
         else:
@@ -170,27 +201,6 @@ class Engine:
                 self._work.extend(self._peers.moved(event))
             case _:
                 assert_never(event)
-        return self._finish()
-
-    def next_deadline(self) -> float | None:
-        """When to call handle(Tick()) next. Changes with every call of handle; extra ticks are harmless."""
-        for index in self._told:
-            self._deadlines[index] = self._services[index].next_deadline()
-        self._told.clear()
-        return earliest(
-            self._own.next_deadline(),
-            self._peers.next_deadline(),
-            self._bootstrapper.next_deadline(),
-            self._connector.next_deadline(),
-            self._shutdown.next_deadline(),
-            self._readiness.next_deadline(),
-            *self._deadlines.values(),
-        )
-
-    @property
-    def ready(self) -> bool:
-        """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
-        return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
 
     def _judge_clock(self, event: Event, now: float, wall: float) -> None:
         """Which time to use after the host's clock has jumped, and until it is followed again."""
@@ -204,7 +214,8 @@ class Engine:
             self._work += [self._own.renew(now, self._wall), req.ClockMoved()]
 
     def _finish(self) -> list[Effect]:
-        self._drain()
+        if self._work:
+            self._drain()
         if self._connector.sending:
             self._work.extend(self._connector.flush(self._peers))
         if self._readiness.waits and self.ready:
@@ -234,7 +245,7 @@ class Engine:
         """Who carries out what a service or the connection table asks of the rest of the node; all else are effects."""
         peers = self._peers
         routes: dict[type[_Item], Callable[[Any], None]] = {
-            req.SendTo: lambda item: self._work.extend(peers.send(item, self._now)),
+            req.SendTo: self._send,
             req.Received: self._received,
             req.Hold: self._hold,
             req.Release: lambda item: peers.hold(item, self._now),
@@ -251,6 +262,9 @@ class Engine:
         routes |= dict.fromkeys(get_args(_News), self._broadcast)
         routes |= dict.fromkeys((AddressUp, AddressFailed), self._notice)
         return routes
+
+    def _send(self, request: req.SendTo) -> None:
+        self._work.extend(self._peers.send(request, self._now))
 
     def _hold(self, hold: req.Hold) -> None:
         self._peers.hold(hold, self._now)
@@ -287,8 +301,7 @@ class Engine:
             self._tell(index, event)
 
     def _received(self, received: req.Received) -> None:
-        completed = self._connector.answer(received)
-        if completed is not None:
+        if self._connector.awaited and (completed := self._connector.answer(received)) is not None:
             self._work.extend(completed)
         elif (index := to.MESSAGES.get(type(received.message))) is not None:
             self._tell(index, received)
@@ -296,7 +309,8 @@ class Engine:
     def _unsealed(self, unsealed: req.Unsealed) -> None:
         info = unsealed.info
         try:
-            check_realm(unsealed.message, info.realms, self.settings.realms)
+            if (realm := getattr(unsealed.message, "realm", None)) is not None:
+                check_realm(realm, info.realms, self.settings.realms)
         except ProtocolError as error:
             fields = {"peer": info.node.short, "code": error.code, "reason": error.reason}
             self._effects.append(Trace("envelope.refused", fields, limit=f"envelope {info.node}"))

@@ -37,11 +37,8 @@ def check_hello(peer: NodeId, hello: Hello, realms: tuple[str, ...], wall: float
     return info
 
 
-def check_realm(message: object, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
-    """Raises ProtocolError wrong_realm unless the realm a frame names, if any, is served on both sides."""
-    realm = getattr(message, "realm", None)
-    if realm is None or (realm in theirs and realm in ours):
-        return
+def check_realm(realm: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:
+    """Raises ProtocolError wrong_realm unless both sides serve the realm that a frame names."""
     if not serves(theirs, realm) or not serves(ours, realm):
         side = "this node" if serves(theirs, realm) else "its sender"
         raise ProtocolError(codes.WRONG_REALM, f"frame of realm {realm}, which {side} does not serve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -47,6 +48,10 @@ class Peer:
     """Whether it understands compressed frames."""
     traces: bool = False
     """Whether it wants to know of which span a message is a part."""
+    agreed: str | None = None
+    """The realm of its last message, which both sides serve: most messages are of one realm."""
+    touched: float = -math.inf
+    """When a message of it was last counted as a use of the connection."""
     early: list[MessageReceived] = field(default_factory=list)
     blocked: set[Lane] = field(default_factory=set)
     queues: dict[Lane, SendQueue] = field(default_factory=dict)

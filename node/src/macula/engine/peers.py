@@ -76,10 +76,10 @@ class PeerTable:
 
     def send(self, request: SendTo, now: float) -> list[Outcome]:
         """Send now, queue for a blocked lane or a connection under way, or have it dialed."""
-        if request.peer == self._node_id:
+        peer = self._peers.get(request.peer)
+        if peer is None and request.peer == self._node_id:
             return _failed(request, DISCONNECTED, "the peer is this node itself")
         self._pool.get(request.peer, now)
-        peer = self._peers.get(request.peer)
         if peer is None:
             return list(self._dialer.send(request, now))
         if peer.state is not State.UP:
@@ -199,16 +199,22 @@ class PeerTable:
         peer = self._peers.get(event.peer)
         if peer is None or peer.state is State.CLOSING:
             return []
-        self._pool.touch(event.peer, now)
+        message = event.message
+        if peer.touched != now:
+            peer.touched = now
+            self._pool.touch(event.peer, now)
         try:
             if peer.state is State.GREETING:
                 if event.lane is not Lane.CONTROL and peer.keep_early(event):
                     return []
                 return self._greeted(event, peer, now, wall)
-            check_realm(event.message, peer.realms, self._realms)
+            realm = getattr(message, "realm", None)
+            if realm is not None and realm != peer.agreed:
+                check_realm(realm, peer.realms, self._realms)
+                peer.agreed = realm
         except ProtocolError as error:
             return self.refuse(event.peer, error.code, error.reason)
-        match event.message:
+        match message:
             case Hello():
                 return self.refuse(event.peer, codes.UNEXPECTED, "a second hello")
             case Disconnect():
@@ -217,7 +223,7 @@ class PeerTable:
                 # By the queue like everything else, or pings of a peer that never reads would fill the memory.
                 return self._transmit(peer, SendTo(event.peer, Lane.CONTROL, Pong(request)))
             case _:
-                return [Received(event.peer, event.message)]
+                return [Received(event.peer, message)]
 
     def lane(self, event: SendBlocked | SendReady) -> list[Outcome]:
         """The credit of a lane is used up, or there is some again."""
@@ -231,7 +237,7 @@ class PeerTable:
         queue = peer.queues.pop(event.lane, None)
         # All at once: the queue is bounded, and the transport blocks the lane again if it must.
         queued = queue.take() if queue else ()
-        return [_sent(peer, request) for request in queued]
+        return [outcome for request in queued for outcome in self._transmit(peer, request)]
 
     def suspect(self, event: PeerSuspect) -> list[Outcome]:
         """The transport doubts a connection, or no longer."""
@@ -322,9 +328,10 @@ class PeerTable:
     def _transmit(self, peer: Peer, request: SendTo) -> list[Outcome]:
         if request.needs and request.needs not in peer.capabilities:
             return _failed(request, codes.UNSUPPORTED, f"{request.peer.short} does not offer {request.needs!r}")
-        if request.lane in peer.blocked or peer.queues.get(request.lane):
-            return self._queue(peer.queues.setdefault(request.lane, SendQueue(self._settings.pool)), request)
-        return [_sent(peer, request)]
+        lane, message = request.lane, request.message
+        if lane in peer.blocked or peer.queues.get(lane):
+            return self._queue(peer.queues.setdefault(lane, SendQueue(self._settings.pool)), request)
+        return [SendMessage(request.peer, lane, message if peer.traces else untraced(message), peer.compresses)]
 
     def _close(self, node: NodeId, code: str, reason: str) -> list[Outcome]:
         peer = self._peers.get(node)
@@ -372,11 +379,6 @@ class PeerTable:
     def _address_failed(self, dial: int, code: str, reason: str) -> AddressFailed:
         self._address_dials.discard(dial)
         return AddressFailed(dial, code, reason)
-
-
-def _sent(peer: Peer, request: SendTo) -> SendMessage:
-    message = request.message if peer.traces else untraced(request.message)
-    return SendMessage(request.peer, request.lane, message, peer.compresses)
 
 
 def _failed(request: SendTo, code: str, reason: str) -> list[Outcome]:

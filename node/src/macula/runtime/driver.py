@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from macula.core.address import Address
@@ -16,6 +16,7 @@ from macula.core.effects import (
     Deliver,
     Effect,
     Pin,
+    SendMessage,
     Trace,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
@@ -39,7 +40,11 @@ class Application(Protocol):
 
 
 class Driver:
-    """Feeds events to the engine, carries out its effects, keeps its one timer."""
+    """Feeds events to the engine, carries out its effects, keeps its one timer.
+
+    What happens in one turn of the loop is handled together: what the transport tells, the calls that the application
+    makes and the results of its handlers.
+    """
 
     def __init__(
         self,
@@ -53,12 +58,14 @@ class Driver:
         self._transport = transport
         self._waiters = Waiters()
         self._application: Application | None = None
-        self._early: list[Event] | None = []
+        self._waiting: list[Event] = []
+        """What comes with the next events of the transport: those wait for it no longer than a turn."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._arming = False
         self._closed = False
         self._carriers: dict[type[Effect], Callable[[Any], None]] = {
+            SendMessage: transport.send,
             Completed: self._waiters.resolve,
             Deliver: self._hand_over,
             CancelDelivery: self._cancel,
@@ -71,32 +78,38 @@ class Driver:
         """Begin; the transport is open, and what it has told already comes next."""
         self._application = application
         self._carry_out(self.engine.start(addresses, time.monotonic(), time.time()))
-        early, self._early = self._early, None
-        for event in early or ():
-            self.deliver(event)
+        self.deliver(())
 
-    def deliver(self, event: Event) -> None:
-        """Let the engine handle an event now, or as soon as it has started."""
-        if self._early is not None:
-            self._early.append(event)
-        elif not self._closed:
-            self._carry_out(self.engine.handle(event, time.monotonic(), time.time()))
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Let the engine handle what waits and then these events now, or as soon as it has started."""
+        if self._waiting:
+            events = (*self._waiting, *events)
+            self._waiting.clear()
+        if self._application is None:
+            self._waiting += events
+        elif events and not self._closed:
+            self._carry_out(self.engine.handle_all(events, time.monotonic(), time.time()))
 
     def consumed(self, delivery: int) -> None:
         """The application is done with an event."""
-        self.deliver(Consumed(delivery))
+        self._soon(Consumed(delivery))
 
     def give(self, command: Command) -> tuple[int, asyncio.Future[Any]]:
         """Give a command; the future ends with its result. Raises NodeClosed."""
         if self._closed:
             raise NodeClosed("the node has stopped")
         id_, future = self._waiters.new()
-        self.deliver(CommandGiven(id_, command))
+        given = CommandGiven(id_, command)
+        if isinstance(command, CallProcedure):
+            # It waits for the network in any case, other commands often for nothing.
+            self._soon(given)
+        else:
+            self.deliver((given,))
         return id_, future
 
     def tell(self, command: Command) -> None:
         """Give a command whose result nobody waits for. Harmless once the node has stopped."""
-        self.deliver(CommandGiven(self._waiters.new_id(), command))
+        self._soon(CommandGiven(next(self._waiters.ids), command))
 
     async def ask(self, command: Command) -> Any:
         """Give a command and wait for its result. Raises what it ends with; a call is cancelled with its waiter."""
@@ -119,13 +132,22 @@ class Driver:
     def close(self) -> None:
         """Handle nothing any more; who still waits gets NodeClosed."""
         self._closed = True
+        self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
         self._waiters.fail_all(NodeClosed("the node has stopped"))
 
+    def _soon(self, event: Event) -> None:
+        if self._closed:
+            return
+        if not self._waiting:
+            self._transport.wake()
+        self._waiting.append(event)
+
     def _carry_out(self, effects: list[Effect]) -> None:
+        carriers, execute = self._carriers, self._transport.execute
         for effect in effects:
-            self._carriers.get(type(effect), self._transport.execute)(effect)
+            carriers.get(type(effect), execute)(effect)
         # The engine's deadline is looked at once in each turn of the loop, not after each of its many events.
         if not self._arming and not self._closed:
             self._arming = True
@@ -153,4 +175,4 @@ class Driver:
     def _tick(self) -> None:
         self._timer_at = float("inf")
         self._timer = None
-        self.deliver(Tick())
+        self.deliver((Tick(),))

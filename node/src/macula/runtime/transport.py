@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from macula.core.address import Address
-from macula.core.effects import TransportEffect
+from macula.core.effects import SendMessage, TransportEffect
 from macula.core.events import Event
 from macula.identity import NodeId
 
@@ -76,12 +76,21 @@ class Transport(Protocol):
         """Where the transport listens; known once open."""
         ...
 
-    async def open(self, deliver: Callable[[Event], None]) -> None:
-        """Start listening. From now on events go to `deliver`, one at a time, from the event loop. Raises OSError."""
+    async def open(self, deliver: Callable[[Sequence[Event]], None]) -> None:
+        """Start listening. From now on events go to `deliver`, from the event loop, those of one turn together. Raises
+        OSError."""
+        ...
+
+    def wake(self) -> None:
+        """Call `deliver` soon, before anything else is sent, even if nothing has happened. Harmless after close."""
         ...
 
     def execute(self, effect: TransportEffect) -> None:
         """Carry out an effect; what comes of it arrives as events, never from within this call."""
+        ...
+
+    def send(self, effect: SendMessage) -> None:
+        """As execute: of all effects by far the most common one."""
         ...
 
     def path(self, peer: NodeId) -> PathStatus | None:

@@ -15,15 +15,12 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[int, asyncio.Future[Any]] = {}
-        self._ids = count(1)
-
-    def new_id(self) -> int:
-        """An id whose Completed nobody waits for."""
-        return next(self._ids)
+        self.ids = count(1)
+        """Ids of commands; nobody waits for the Completed of one that is drawn here."""
 
     def new(self) -> tuple[int, asyncio.Future[Any]]:
         """An id and the future that its Completed will resolve."""
-        id_ = self.new_id()
+        id_ = next(self.ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._futures[id_] = future
         return id_, future

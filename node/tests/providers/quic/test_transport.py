@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,11 +35,12 @@ class Node:
         self._changed = asyncio.Event()
         self._dials = 0
 
-    def deliver(self, event: Event) -> None:
-        self.events.append(event)
+    def deliver(self, events: Sequence[Event]) -> None:
+        self.events += events
         self._changed.set()
-        if isinstance(event, MessageReceived) and isinstance(event.message, Ping):
-            self.transport.execute(SendMessage(event.peer, event.lane, Pong(event.message.request)))
+        for event in events:
+            if isinstance(event, MessageReceived) and isinstance(event.message, Ping):
+                self.transport.execute(SendMessage(event.peer, event.lane, Pong(event.message.request)))
 
     async def until(self, found: Callable[[Event], bool]) -> Event:
         async with asyncio.timeout(10):

@@ -7,7 +7,6 @@ else here follows from the arguments.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -94,7 +93,7 @@ class Endpoint:
         self._audit = Audit(self._settings)
         self._relays = RelayPort(rng)
         self._datagrams: list[tuple[bytes, Route]] = []
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         report = self._events.append
         self._sessions = Sessions(identity.node_id, report, self._connections.touch)
         self._dials = Dials(
@@ -274,7 +273,7 @@ class Endpoint:
 
     def events(self) -> list[Event]:
         """What has happened since the last call, oldest first."""
-        events = list(self._events)
+        events = self._events.copy()
         self._events.clear()
         return events
 

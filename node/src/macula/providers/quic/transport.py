@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -60,8 +59,8 @@ class QuicTransport:
         self._endpoint = Endpoint(identity, rng, instance, self._settings, diagnosis, authority)
         self._socket: UdpSocket | None = None
         self._tunnels: Tunnels | None = None
-        self._deliver: Callable[[Event], None] = lambda event: None
-        self._events: deque[Event] = deque()
+        self._deliver: Callable[[Sequence[Event]], None] = lambda events: None
+        self._events: list[Event] = []
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -72,8 +71,9 @@ class QuicTransport:
         """Where the transport listens; the port is known once open."""
         return self._socket.local_address if self._socket is not None else self._local
 
-    async def open(self, deliver: Callable[[Event], None]) -> None:
-        """Start listening. From now on events go to `deliver`, one at a time, from the event loop. Raises OSError."""
+    async def open(self, deliver: Callable[[Sequence[Event]], None]) -> None:
+        """Start listening. From now on events go to `deliver`, from the event loop, those of one turn together. Raises
+        OSError."""
         self._loop = asyncio.get_running_loop()
         self._socket = UdpSocket(self._local, self._settings.socket_buffer)
         self._resolver = Resolver(self._loop)
@@ -96,8 +96,6 @@ class QuicTransport:
         if self._socket is None:
             return
         match effect:
-            case SendMessage():
-                self._endpoint.send(effect)
             case Dial():
                 expires = time.monotonic() + effect.timeout
                 self._resolver.resolve(effect.addresses, effect.timeout, partial(self._resolved, effect, expires))
@@ -112,7 +110,19 @@ class QuicTransport:
                     self._extra.send(number, data, target)
             case _:
                 self._endpoint.execute(effect, time.monotonic())
-        self._soon()
+        self.wake()
+
+    def send(self, effect: SendMessage) -> None:
+        """As execute: of all effects by far the most common one."""
+        if self._socket is not None:
+            self._endpoint.send(effect)
+            if self._turn is None:
+                self.wake()
+
+    def wake(self) -> None:
+        """Call `deliver` soon, before anything else is sent, even if nothing has happened. Harmless after close."""
+        if self._turn is None and self._socket is not None:
+            self._turn = self._loop.call_soon(self._flush, self._socket)
 
     def path(self, peer: NodeId) -> PathStatus | None:
         """The path of a connected peer."""
@@ -153,7 +163,7 @@ class QuicTransport:
         if self._renewal is not None:
             self._renewal.close()
         self._endpoint.close(time.monotonic())
-        self._soon()
+        self.wake()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2 * self._settings.close_timeout):
                 await self._idle.wait()
@@ -172,26 +182,25 @@ class QuicTransport:
     def _readable(self, udp: UdpSocket) -> None:
         self._endpoint.receive_all(udp.receive(), time.monotonic())
         self._pass_on()
-        self._soon()
+        self.wake()
 
     def _tunnelled(self, datagrams: Sequence[bytes], source: Address) -> None:
         self._endpoint.receive_all(((data, source, None) for data in datagrams), time.monotonic())
         self._pass_on()
-        self._soon()
-
-    def _soon(self) -> None:
-        if self._turn is None and self._socket is not None:
-            self._turn = self._loop.call_soon(self._flush, self._socket)
+        self.wake()
 
     def _flush(self, udp: UdpSocket) -> None:
-        self._turn = None
+        try:
+            self._pass_on()
+        finally:
+            self._turn = None
         for data, target in self._endpoint.datagrams_to_send(time.monotonic()):
             if target.tunnelled:
                 if self._tunnels is not None:
                     self._tunnels.send(data, target)
             elif not udp.send(data, target):
                 self._endpoint.refused(len(data), target, time.monotonic())
-                self._soon()
+                self.wake()
         if self._tunnels is not None:
             self._tunnels.flush()
         if not self._endpoint.connections:
@@ -203,16 +212,15 @@ class QuicTransport:
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
-        self._soon()
+        self.wake()
 
     def _pass_on(self) -> None:
         # Only what has happened so far: what comes of it waits for the next turn, so that nobody is starved.
-        self._events.extend(self._endpoint.events())
-        for _ in range(len(self._events)):
-            event = self._events.popleft()
+        events, self._events = [*self._events, *self._endpoint.events()], []
+        for event in events:
             if isinstance(event, PeerSuspect) and event.suspect:
                 self._doubt(event.peer)
-            self._deliver(event)
+        self._deliver(events)
 
     def _doubt(self, peer: NodeId) -> None:
         path = self._endpoint.path(peer)
@@ -232,7 +240,7 @@ class QuicTransport:
     def _time_is_up(self) -> None:
         self._timer, self._timer_at = None, float("inf")
         self._endpoint.handle_timer(time.monotonic())
-        self._soon()
+        self.wake()
 
     def _resolved(self, dial: Dial, expires: float, addresses: tuple[Address, ...], failures: tuple[str, ...]) -> None:
         udp = self._socket
@@ -248,7 +256,7 @@ class QuicTransport:
             unusable = tuple(f"{address}: {self._obstacle(address, udp)}" for address in addresses)
             reason = "; ".join(failures + unusable) or "no address"
             self._events.append(DialFailed(dial.dial, UNREACHABLE, reason))
-        self._soon()
+        self.wake()
 
     def _obstacle(self, address: Address, udp: UdpSocket) -> str:
         """Why nothing can be sent to an address; empty if it can."""
