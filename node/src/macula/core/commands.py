@@ -20,20 +20,20 @@ class Strategy(StrEnum):
     LEAST_LATENCY = "least_latency"
 
 
-class Advertise(Struct, frozen=True):
+class Advertise(Struct, frozen=True, gc=False):
     """Offer a procedure. Completed when its record is stored (None)."""
 
     procedure: str
     idempotent: bool
 
 
-class Unadvertise(Struct, frozen=True):
+class Unadvertise(Struct, frozen=True, gc=False):
     """Withdraw a procedure (None)."""
 
     procedure: str
 
 
-class CallProcedure(Struct, frozen=True):
+class CallProcedure(Struct, frozen=True, gc=False):
     """Run a procedure at one of its providers, or at `target` only. Result: CallResult; `timeout` in seconds.
 
     If it `streams`, each result is a StreamDelivery, completion comes after the last, and `timeout` is how long the
@@ -52,13 +52,13 @@ class CallProcedure(Struct, frozen=True):
     traceparent: str = ""
 
 
-class CancelCall(Struct, frozen=True):
+class CancelCall(Struct, frozen=True, gc=False):
     """Give up the CallProcedure command with this id: it ends as Cancelled, its handler is cancelled (None)."""
 
     command: int
 
 
-class HandlerDone(Struct, frozen=True):
+class HandlerDone(Struct, frozen=True, gc=False):
     """A CallDelivery ended: with an encoded result, or with an error code and reason (None)."""
 
     delivery: int
@@ -67,7 +67,7 @@ class HandlerDone(Struct, frozen=True):
     reason: str = ""
 
 
-class SendItem(Struct, frozen=True):
+class SendItem(Struct, frozen=True, gc=False):
     """Send the next item of a streaming call: a result of the CallDelivery `stream` (`answer`), or an argument of the
     command `stream`. Completed (None) when the receiver has given credit for it and the connection has room, so one at
     a time; with Cancelled when the call is over."""
@@ -77,20 +77,20 @@ class SendItem(Struct, frozen=True):
     payload: bytes
 
 
-class EndItems(Struct, frozen=True):
+class EndItems(Struct, frozen=True, gc=False):
     """No more arguments follow for the streaming call of the command `stream` (None)."""
 
     stream: int
 
 
-class ItemTaken(Struct, frozen=True):
+class ItemTaken(Struct, frozen=True, gc=False):
     """The application is done with the oldest StreamDelivery of this streaming call (None)."""
 
     stream: int
     answer: bool
 
 
-class PublishEvent(Struct, frozen=True):
+class PublishEvent(Struct, frozen=True, gc=False):
     """Send an event to every subscriber. Result: PublishResult, for QoS 1 when all answered or `timeout` s passed.
     `traceparent` (W3C) goes to those subscribers that can be told."""
 
@@ -101,7 +101,7 @@ class PublishEvent(Struct, frozen=True):
     traceparent: str = ""
 
 
-class Subscribe(Struct, frozen=True):
+class Subscribe(Struct, frozen=True, gc=False):
     """Receive events whose topic matches, from when the record is stored. Result: the subscription's number.
 
     That number is the id of this command, so that the application can be ready before the first event.
@@ -115,17 +115,17 @@ class Subscribe(Struct, frozen=True):
     ack_consumed: bool
 
 
-class Unsubscribe(Struct, frozen=True):
+class Unsubscribe(Struct, frozen=True, gc=False):
     """End a subscription (None)."""
 
     subscription: int
 
 
-class DhtStats(Struct, frozen=True):
+class DhtStats(Struct, frozen=True, gc=False):
     """Result: core.results.DhtStatistics."""
 
 
-class DhtLookup(Struct, frozen=True):
+class DhtLookup(Struct, frozen=True, gc=False):
     """Everything the DHT knows of a name. Result: core.results.LookupResult. `realm` is empty for Kind.PEER."""
 
     realm: str
@@ -133,21 +133,21 @@ class DhtLookup(Struct, frozen=True):
     name: str
 
 
-class NatDetails(Struct, frozen=True):
+class NatDetails(Struct, frozen=True, gc=False):
     """What this node is behind. Result: nat.info.NatInfo, after the measurement that is under way or, with `refresh`,
     after a new one."""
 
     refresh: bool
 
 
-class ExplainPeer(Struct, frozen=True):
+class ExplainPeer(Struct, frozen=True, gc=False):
     """How a peer is reached, and why so. Result: nat.explanation.Explanation, None if it is not connected or does not
     look for direct paths."""
 
     peer: NodeId
 
 
-class Reach(Struct, frozen=True):
+class Reach(Struct, frozen=True, gc=False):
     """How to reach a node that is not connected, before its own record is asked: at `endpoint`, then through the relay
     at `relay`. Without `punch` a connection through a relay stays there, until this node wants the peer for more."""
 
@@ -156,7 +156,7 @@ class Reach(Struct, frozen=True):
     punch: bool = True
 
 
-class SendRaw(Struct, frozen=True):
+class SendRaw(Struct, frozen=True, gc=False):
     """Send one message to a node or to an address, dialing if need be (None, once the transport has taken it). `reach`
     counts for a node only."""
 
@@ -166,7 +166,7 @@ class SendRaw(Struct, frozen=True):
     reach: Reach = Reach()
 
 
-class RequestRaw(Struct, frozen=True):
+class RequestRaw(Struct, frozen=True, gc=False):
     """As SendRaw, and wait for the message that answers it by its `request` or `call_id`. Result: that Message."""
 
     target: NodeId | Address
@@ -174,17 +174,17 @@ class RequestRaw(Struct, frozen=True):
     timeout: float
 
 
-class WaitReady(Struct, frozen=True):
+class WaitReady(Struct, frozen=True, gc=False):
     """Completed (None) once the node is in the mesh; with PeerUnreachable if it is not after `timeout` s."""
 
     timeout: float
 
 
-class Status(Struct, frozen=True):
+class Status(Struct, frozen=True, gc=False):
     """Result: core.results.NodeStatus."""
 
 
-class Shutdown(Struct, frozen=True):
+class Shutdown(Struct, frozen=True, gc=False):
     """Withdraw all records, take no new calls, finish running ones for at most `drain` s, close all peers (None)."""
 
     drain: float

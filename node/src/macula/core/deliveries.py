@@ -7,7 +7,7 @@ from msgspec import Struct
 from macula.identity import NodeId
 
 
-class CallDelivery(Struct, frozen=True):
+class CallDelivery(Struct, frozen=True, gc=False):
     """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`.
 
     If it `streams`, results go by SendItem and `deadline` is that of the next step; if it `sends`, too, arguments
@@ -24,7 +24,7 @@ class CallDelivery(Struct, frozen=True):
     traceparent: str = ""
 
 
-class StreamDelivery(Struct, frozen=True):
+class StreamDelivery(Struct, frozen=True, gc=False):
     """The next item of a streaming call, answered by the command ItemTaken; None: no more arguments follow.
 
     Its Deliver names the CallDelivery that it is an argument of (`answer`), or the command that it is a result of.
@@ -34,7 +34,7 @@ class StreamDelivery(Struct, frozen=True):
     payload: bytes | None
 
 
-class EventDelivery(Struct, frozen=True):
+class EventDelivery(Struct, frozen=True, gc=False):
     """An event for one local subscription, answered by Consumed.
 
     `missed` is how many events of this publisher and topic are known to be lost before this one. `traceparent` is what

@@ -16,7 +16,7 @@ from macula.identity import NodeId
 from macula.wire.messages import Message
 
 
-class Dial(Struct, frozen=True):
+class Dial(Struct, frozen=True, gc=False):
     """Connect to whoever answers at one of `addresses`; if `expected` is set, only to that node, through `relays` too,
     which are tried at once while the addresses follow one by one. A relay without a session there is left out.
 
@@ -34,7 +34,7 @@ class Dial(Struct, frozen=True):
     host: str = ""
 
 
-class SendMessage(Struct, frozen=True):
+class SendMessage(Struct, frozen=True, gc=False):
     """Send to a connected peer; to another it is dropped, since PeerLost is on its way. `compressed`: the peer
     understands compressed frames."""
 
@@ -44,7 +44,7 @@ class SendMessage(Struct, frozen=True):
     compressed: bool = False
 
 
-class ClosePeer(Struct, frozen=True):
+class ClosePeer(Struct, frozen=True, gc=False):
     """Send Disconnect with this code (of wire.codes) and reason, then close. Answered by PeerLost."""
 
     peer: NodeId
@@ -52,7 +52,7 @@ class ClosePeer(Struct, frozen=True):
     reason: str
 
 
-class PauseReading(Struct, frozen=True):
+class PauseReading(Struct, frozen=True, gc=False):
     """Stop (or go on) opening the peer's window on a lane, so that it is held back after at most one window."""
 
     peer: NodeId
@@ -60,7 +60,7 @@ class PauseReading(Struct, frozen=True):
     paused: bool
 
 
-class OpenSocket(Struct, frozen=True):
+class OpenSocket(Struct, frozen=True, gc=False):
     """Open one more UDP socket; answered by SocketOpened or SocketFailed with this number, which is above 0.
 
     Without a `host` it is bound where the mesh's own socket is; if that is a wildcard and there is a `toward`, to the
@@ -73,13 +73,13 @@ class OpenSocket(Struct, frozen=True):
     toward: Address | None = None
 
 
-class CloseSocket(Struct, frozen=True):
+class CloseSocket(Struct, frozen=True, gc=False):
     """Close what OpenSocket opened. Not answered; harmless for a number that is not open."""
 
     number: int
 
 
-class SendDatagram(Struct, frozen=True):
+class SendDatagram(Struct, frozen=True, gc=False):
     """Send these bytes from the mesh's socket (0) or an opened one, beside all connections: STUN and probes. Lost
     without a word, as UDP."""
 
@@ -88,7 +88,7 @@ class SendDatagram(Struct, frozen=True):
     socket: int = 0
 
 
-class SendBeside(Struct, frozen=True):
+class SendBeside(Struct, frozen=True, gc=False):
     """As SendDatagram, to another port of the host at which a connected peer has proven to be. Dropped for a peer that
     is not connected by UDP and directly."""
 
@@ -98,7 +98,7 @@ class SendBeside(Struct, frozen=True):
     socket: int = 0
 
 
-class SetPath(Struct, frozen=True):
+class SetPath(Struct, frozen=True, gc=False):
     """Send everything for a connected peer by `route`: to an address where this node has made sure that the peer is, or
     through a relay at which both have a session. Answered by PathMoved if that is another route than before."""
 
@@ -106,7 +106,7 @@ class SetPath(Struct, frozen=True):
     route: Route
 
 
-class ServeClient(Struct, frozen=True):
+class ServeClient(Struct, frozen=True, gc=False):
     """Relay for a connected peer from now on; replaces a session that it has. `key` are 32 bytes, `rate` is in bytes
     per second. Ignored for a peer that is itself connected through a relay."""
 
@@ -116,13 +116,13 @@ class ServeClient(Struct, frozen=True):
     rate: int
 
 
-class EndClient(Struct, frozen=True):
+class EndClient(Struct, frozen=True, gc=False):
     """Relay for this peer no longer."""
 
     client: NodeId
 
 
-class UseRelay(Struct, frozen=True):
+class UseRelay(Struct, frozen=True, gc=False):
     """A connected relay has granted this session: be reached through it, and reach others."""
 
     relay: NodeId
@@ -130,7 +130,7 @@ class UseRelay(Struct, frozen=True):
     key: bytes
 
 
-class LeaveRelay(Struct, frozen=True):
+class LeaveRelay(Struct, frozen=True, gc=False):
     """The session at this relay is over. Connections that go through it get no other route by this."""
 
     relay: NodeId
@@ -144,7 +144,7 @@ class Completed(Struct, frozen=True):
     error: MeshError | None = None
 
 
-class Deliver(Struct, frozen=True):
+class Deliver(Struct, frozen=True, gc=False):
     """Give something to the application; a call is answered by the command HandlerDone, an item of a streaming call by
     ItemTaken, an event by Consumed."""
 
@@ -152,20 +152,20 @@ class Deliver(Struct, frozen=True):
     content: Delivery
 
 
-class CancelDelivery(Struct, frozen=True):
+class CancelDelivery(Struct, frozen=True, gc=False):
     """What was delivered is no longer wanted: stop its handler. Still answered by Consumed or HandlerDone."""
 
     delivery: int
 
 
-class Pin(Struct, frozen=True):
+class Pin(Struct, frozen=True, gc=False):
     """Remember, across restarts, which node answered at a configured address."""
 
     address: Address
     peer: NodeId
 
 
-class Trace(Struct, frozen=True):
+class Trace(Struct, frozen=True, gc=False):
     """Something worth logging or counting. `name` is dotted; `fields` are plain values and node ids that say what it is
     about, `measurements` are its numbers; `limit` names what is logged only so often in a minute (None: always): what
     remote nodes can cause at will. The application can listen to those that runtime.telemetry lists."""

@@ -26,7 +26,7 @@ class RelayPlace(NamedTuple):
     address: Address
 
 
-class PeerInfo(Struct, frozen=True):
+class PeerInfo(Struct, frozen=True, gc=False):
     """What a peer record says: where a node listens, whether it can be reached there, or through which relays, and the
     key to seal for it."""
 

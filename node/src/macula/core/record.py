@@ -43,7 +43,7 @@ def record_key(realm: str, kind: Kind, name: str) -> bytes:
     return digest.digest()
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """A verified record. `seq` is milliseconds of wall time, `not_before` Unix seconds, `ttl` seconds from there.
 
     A tombstone has `value` None. `encoded` is the record as it travels.

@@ -21,7 +21,7 @@ from macula.wire.values import Value
 # --- Requests to the connection table
 
 
-class SendTo(Struct, frozen=True):
+class SendTo(Struct, frozen=True, gc=False):
     """Send a message to a peer, connecting first if need be.
 
     With a token, a message that was never handed to the transport is answered by SendFailed; one that was is not
@@ -40,25 +40,25 @@ class SendTo(Struct, frozen=True):
     needs: str = ""
 
 
-class LearnPeer(Struct, frozen=True):
+class LearnPeer(Struct, frozen=True, gc=False):
     """A verified peer record was seen: keep it in the address book."""
 
     info: PeerInfo
 
 
-class Hold(Struct, frozen=True):
+class Hold(Struct, frozen=True, gc=False):
     """The connection to this peer is in use (counted): it is neither evicted nor closed as idle."""
 
     peer: NodeId
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, gc=False):
     """Undoes one Hold."""
 
     peer: NodeId
 
 
-class LearnAddress(Struct, frozen=True):
+class LearnAddress(Struct, frozen=True, gc=False):
     """A node is said to be at this address: try it there if nothing better is known. Whoever answers has to prove that
     it is this node."""
 
@@ -66,19 +66,19 @@ class LearnAddress(Struct, frozen=True):
     address: Address
 
 
-class Redial(Struct, frozen=True):
+class Redial(Struct, frozen=True, gc=False):
     """No route leads to this peer by the connection that there is: it may have started anew. Make another."""
 
     peer: NodeId
 
 
-class NameRelays(Struct, frozen=True):
+class NameRelays(Struct, frozen=True, gc=False):
     """Others reach this node through these relays from now on: its own peer record has to say so."""
 
     relays: tuple[RelayPlace, ...]
 
 
-class RefusePeer(Struct, frozen=True):
+class RefusePeer(Struct, frozen=True, gc=False):
     """The peer broke the protocol: close its connection with this code of wire.codes."""
 
     peer: NodeId
@@ -89,7 +89,7 @@ class RefusePeer(Struct, frozen=True):
 # --- Requests to the DHT
 
 
-class FindRecords(Struct, frozen=True):
+class FindRecords(Struct, frozen=True, gc=False):
     """Find the live records of a name, from a cache filled at most `max_age` s ago. Answered by RecordsFound."""
 
     token: int
@@ -99,14 +99,14 @@ class FindRecords(Struct, frozen=True):
     max_age: float
 
 
-class FindPeer(Struct, frozen=True):
+class FindPeer(Struct, frozen=True, gc=False):
     """Find a node's peer record. Answered by PeerFound."""
 
     token: int
     peer: NodeId
 
 
-class PublishRecord(Struct, frozen=True):
+class PublishRecord(Struct, frozen=True, gc=False):
     """Keep a record of this node at the k closest nodes until it is withdrawn. Answered by RecordStored."""
 
     token: int
@@ -116,7 +116,7 @@ class PublishRecord(Struct, frozen=True):
     value: Value
 
 
-class WithdrawRecord(Struct, frozen=True):
+class WithdrawRecord(Struct, frozen=True, gc=False):
     """Replace a record of this node by a tombstone. Answered by RecordStored."""
 
     token: int
@@ -128,7 +128,7 @@ class WithdrawRecord(Struct, frozen=True):
 # --- Requests to the user of relays
 
 
-class ReachVia(Struct, frozen=True):
+class ReachVia(Struct, frozen=True, gc=False):
     """A peer can be reached through these relays: get a session at one of them. Answered by RelaysReady."""
 
     token: int
@@ -139,7 +139,7 @@ class ReachVia(Struct, frozen=True):
 # --- Requests to the NAT service
 
 
-class Punch(Struct, frozen=True):
+class Punch(Struct, frozen=True, gc=False):
     """Whether a direct path to this peer is wanted: not for the connection that is made next, or from now on again."""
 
     peer: NodeId
@@ -149,7 +149,7 @@ class Punch(Struct, frozen=True):
 # --- Requests to the envelope router
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, gc=False):
     """Seal a message for a node that cannot be connected to and send it through connected peers.
 
     With a token, answered by SendFailed if it could not leave or a forwarder says that it could not go on.
@@ -160,7 +160,7 @@ class Route(Struct, frozen=True):
     token: int | None = None
 
 
-class Unsealed(Struct, frozen=True):
+class Unsealed(Struct, frozen=True, gc=False):
     """An envelope for this node was opened: the engine hands the message on as Received from its sealed sender."""
 
     info: PeerInfo
@@ -191,7 +191,7 @@ Request = (
 # --- What services are told
 
 
-class PeerUp(Struct, frozen=True):
+class PeerUp(Struct, frozen=True, gc=False):
     """A peer is connected and its hello was accepted. `info` is its verified peer record, `route` how it is reached
     until a PathMoved says otherwise, where that matters."""
 
@@ -202,7 +202,7 @@ class PeerUp(Struct, frozen=True):
     route: Address | Relayed | None = None
 
 
-class PeerDown(Struct, frozen=True):
+class PeerDown(Struct, frozen=True, gc=False):
     """A peer that was up is gone; what was sent to it may be lost. Also told, before PeerUp, when a new connection
     replaces the old."""
 
@@ -211,7 +211,7 @@ class PeerDown(Struct, frozen=True):
     reason: str
 
 
-class Received(Struct, frozen=True):
+class Received(Struct, frozen=True, gc=False):
     """A message from a peer that is up (`hops` empty), or from the sealed sender of an envelope (`hops` are its
     forwarders, in order). `realm` of the message, where it has one, was checked already."""
 
@@ -220,7 +220,7 @@ class Received(Struct, frozen=True):
     hops: tuple[NodeId, ...] = ()
 
 
-class SendFailed(Struct, frozen=True):
+class SendFailed(Struct, frozen=True, gc=False):
     """A SendTo or Route with this token failed. `code`: busy (queue full), disconnected (no connection could be made or
     it was lost before sending), unsupported (the peer lacks what the message needs), no_route or max_hops_exceeded (the
     envelope could not go on)."""
@@ -231,14 +231,14 @@ class SendFailed(Struct, frozen=True):
     reason: str
 
 
-class RecordsFound(Struct, frozen=True):
+class RecordsFound(Struct, frozen=True, gc=False):
     """Answers FindRecords: live, verified records without tombstones, in the order of node ids."""
 
     token: int
     records: tuple[Record, ...]
 
 
-class PeerFound(Struct, frozen=True):
+class PeerFound(Struct, frozen=True, gc=False):
     """Answers FindPeer."""
 
     token: int
@@ -246,14 +246,14 @@ class PeerFound(Struct, frozen=True):
     info: PeerInfo | None
 
 
-class RecordStored(Struct, frozen=True):
+class RecordStored(Struct, frozen=True, gc=False):
     """Answers PublishRecord and WithdrawRecord: how many other nodes acknowledged."""
 
     token: int
     stored: int
 
 
-class RelaysReady(Struct, frozen=True):
+class RelaysReady(Struct, frozen=True, gc=False):
     """Answers ReachVia: the relays at which this node has a session now; none if it got none in time."""
 
     token: int
@@ -264,15 +264,15 @@ Answer = SendFailed | RecordsFound | PeerFound | RecordStored | RelaysReady
 """What a service returns, among its effects, to the asker that its `token` names."""
 
 
-class SelfChanged(Struct, frozen=True):
+class SelfChanged(Struct, frozen=True, gc=False):
     """This node's own peer record is new or was renewed."""
 
     info: PeerInfo
 
 
-class ClockMoved(Struct, frozen=True):
+class ClockMoved(Struct, frozen=True, gc=False):
     """The time that goes into records is another than it was: those of this node have to be signed anew."""
 
 
-class Draining(Struct, frozen=True):
+class Draining(Struct, frozen=True, gc=False):
     """The node is shutting down: refuse new work, withdraw records, finish what runs."""

@@ -10,7 +10,7 @@ from macula.core.record import Record
 from macula.identity import NodeId
 
 
-class CallResult(Struct, frozen=True):
+class CallResult(Struct, frozen=True, gc=False):
     """The encoded value a provider returned, which one it was, and the nodes that forwarded the call (none: direct)."""
 
     value: bytes
@@ -19,14 +19,14 @@ class CallResult(Struct, frozen=True):
     latency: float
 
 
-class PublishResult(Struct, frozen=True):
+class PublishResult(Struct, frozen=True, gc=False):
     """Who got the event (QoS 1: who acknowledged it, QoS 0: to whom it was sent), and who did not, with the code."""
 
     delivered: tuple[NodeId, ...]
     failed: dict[NodeId, str]
 
 
-class DhtStatistics(Struct, frozen=True):
+class DhtStatistics(Struct, frozen=True, gc=False):
     """Contacts in the routing table, buckets in use, keys under which this node keeps records of others or its own
     (tombstones do not count)."""
 
@@ -35,7 +35,7 @@ class DhtStatistics(Struct, frozen=True):
     stored_keys: int
 
 
-class LookupResult(Struct, frozen=True):
+class LookupResult(Struct, frozen=True, gc=False):
     """The live records under a key, the nodes that returned them, and the k closest nodes found, nearest first."""
 
     key: bytes
@@ -44,7 +44,7 @@ class LookupResult(Struct, frozen=True):
     closest: tuple[NodeId, ...]
 
 
-class PeerStatus(Struct, frozen=True):
+class PeerStatus(Struct, frozen=True, gc=False):
     """A connected peer as the engine knows it; the transport adds path, RTT and bytes."""
 
     node_id: NodeId
@@ -59,7 +59,7 @@ class PeerStatus(Struct, frozen=True):
     """Whether it has not answered for a while: it may be dead, or its path."""
 
 
-class BootstrapStatus(Struct, frozen=True):
+class BootstrapStatus(Struct, frozen=True, gc=False):
     """One configured bootstrap: the node behind it while it is connected, else why the last attempt failed."""
 
     address: Address
@@ -71,7 +71,7 @@ class BootstrapStatus(Struct, frozen=True):
     reason: str = ""
 
 
-class PoolStatistics(Struct, frozen=True):
+class PoolStatistics(Struct, frozen=True, gc=False):
     """Connections held, how often one was there when asked for, and `hits / (hits + misses)`, 0.0 to 1.0."""
 
     size: int
@@ -80,7 +80,7 @@ class PoolStatistics(Struct, frozen=True):
     hit_rate: float
 
 
-class Load(Struct, frozen=True):
+class Load(Struct, frozen=True, gc=False):
     """What is under way: this node's calls, handlers of calls that came in, events that are not settled, and messages
     that wait for a connection or a blocked lane."""
 
@@ -90,7 +90,7 @@ class Load(Struct, frozen=True):
     queued: int = 0
 
 
-class NodeStatus(Struct, frozen=True):
+class NodeStatus(Struct, frozen=True, gc=False):
     """A snapshot of the engine."""
 
     ready: bool

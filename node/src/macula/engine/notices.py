@@ -11,14 +11,14 @@ from macula.identity import NodeId
 from macula.wire import codes
 
 
-class AddressUp(Struct, frozen=True):
+class AddressUp(Struct, frozen=True, gc=False):
     """The attempt `dial` led to this peer, which is up."""
 
     dial: int
     peer: NodeId
 
 
-class AddressFailed(Struct, frozen=True):
+class AddressFailed(Struct, frozen=True, gc=False):
     """The attempt `dial` led to nobody, or to one that was refused."""
 
     dial: int

@@ -54,7 +54,7 @@ from macula.wire.messages import PubsubRoute, RouteError, RpcRoute
 _ROUTE_ERRORS = (codes.NO_ROUTE, codes.MAX_HOPS_EXCEEDED, codes.BUSY, codes.TOO_LARGE)
 
 
-class _Sent(Struct, frozen=True):
+class _Sent(Struct, frozen=True, gc=False):
     """An envelope of this node, and who asked for it."""
 
     token: int
@@ -62,7 +62,7 @@ class _Sent(Struct, frozen=True):
     next_hop: NodeId
 
 
-class _Forwarded(Struct, frozen=True):
+class _Forwarded(Struct, frozen=True, gc=False):
     """An envelope of another node. `next_hop` is None once an error went back."""
 
     realm: str

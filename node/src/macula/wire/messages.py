@@ -16,7 +16,7 @@ from macula.wire.limits import U32, U63, Code, Key, Name, Node, Record, Text, To
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 
-class Hello(Struct, frozen=True):
+class Hello(Struct, frozen=True, gc=False):
     """First message both ways. `record` is the sender's signed peer record; realms ("*",) means any."""
 
     TYPE: ClassVar[int] = 0x01
@@ -27,7 +27,7 @@ class Hello(Struct, frozen=True):
     record: Record
 
 
-class Disconnect(Struct, frozen=True):
+class Disconnect(Struct, frozen=True, gc=False):
     """Last message: why the sender closes. `code` is one of wire.codes."""
 
     TYPE: ClassVar[int] = 0x02
@@ -35,21 +35,21 @@ class Disconnect(Struct, frozen=True):
     reason: Text
 
 
-class Ping(Struct, frozen=True):
+class Ping(Struct, frozen=True, gc=False):
     """Asks for a Pong with the same request number."""
 
     TYPE: ClassVar[int] = 0x03
     request: U32
 
 
-class Pong(Struct, frozen=True):
+class Pong(Struct, frozen=True, gc=False):
     """Answers a Ping."""
 
     TYPE: ClassVar[int] = 0x04
     request: U32
 
 
-class Publish(Struct, frozen=True, omit_defaults=True):
+class Publish(Struct, frozen=True, gc=False, omit_defaults=True):
     """One event for one subscriber node. `payload` is an encoded application value.
 
     `sequence` counts the publisher's events on this topic within `epoch`; no event below `floor` will come (again).
@@ -66,7 +66,7 @@ class Publish(Struct, frozen=True, omit_defaults=True):
     traceparent: Traceparent = ""
 
 
-class PublishAck(Struct, frozen=True):
+class PublishAck(Struct, frozen=True, gc=False):
     """Answers a QoS 1 Publish; `status` is one of wire.codes."""
 
     TYPE: ClassVar[int] = 0x14
@@ -77,7 +77,7 @@ class PublishAck(Struct, frozen=True):
     status: Code
 
 
-class Call(Struct, frozen=True, omit_defaults=True):
+class Call(Struct, frozen=True, gc=False, omit_defaults=True):
     """Asks a provider to run a procedure. `args` is an encoded value, `timeout_ms` what is left of its time."""
 
     TYPE: ClassVar[int] = 0x20
@@ -89,7 +89,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     traceparent: Traceparent = ""
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """Ends a call: `result` is an encoded value if `error` is empty, else `error` is a code of a CallError."""
 
     TYPE: ClassVar[int] = 0x21
@@ -100,7 +100,7 @@ class Reply(Struct, frozen=True):
     reason: Text
 
 
-class Cancel(Struct, frozen=True):
+class Cancel(Struct, frozen=True, gc=False):
     """The caller no longer wants this call."""
 
     TYPE: ClassVar[int] = 0x26
@@ -108,7 +108,7 @@ class Cancel(Struct, frozen=True):
     call_id: Token
 
 
-class _Route(Struct, frozen=True):
+class _Route(Struct, frozen=True, gc=False):
     realm: Name
     envelope_id: Token
     source_node_id: Node
@@ -131,7 +131,7 @@ class PubsubRoute(_Route, frozen=True):
     TYPE: ClassVar[int] = 0x13
 
 
-class RouteError(Struct, frozen=True):
+class RouteError(Struct, frozen=True, gc=False):
     """An envelope could not go on; goes back the way the envelope came: `path` is what is left of it, source first."""
 
     TYPE: ClassVar[int] = 0x27
@@ -141,7 +141,7 @@ class RouteError(Struct, frozen=True):
     path: Annotated[tuple[Node, ...], Meta(max_length=64)]
 
 
-class FindNode(Struct, frozen=True):
+class FindNode(Struct, frozen=True, gc=False):
     """Asks for the k contacts closest to a position in the key space."""
 
     TYPE: ClassVar[int] = 0x40
@@ -150,7 +150,7 @@ class FindNode(Struct, frozen=True):
     target: Key
 
 
-class FindNodeReply(Struct, frozen=True):
+class FindNodeReply(Struct, frozen=True, gc=False):
     """Signed peer records, closest first."""
 
     TYPE: ClassVar[int] = 0x41
@@ -158,7 +158,7 @@ class FindNodeReply(Struct, frozen=True):
     nodes: Annotated[tuple[Record, ...], Meta(max_length=32)]
 
 
-class Store(Struct, frozen=True):
+class Store(Struct, frozen=True, gc=False):
     """Asks to keep signed records."""
 
     TYPE: ClassVar[int] = 0x42
@@ -167,7 +167,7 @@ class Store(Struct, frozen=True):
     records: Annotated[tuple[Record, ...], Meta(max_length=64)]
 
 
-class FindValue(Struct, frozen=True):
+class FindValue(Struct, frozen=True, gc=False):
     """Asks for the records under a key, after the node id `after` in the order of node ids (empty: from the start)."""
 
     TYPE: ClassVar[int] = 0x43
@@ -177,7 +177,7 @@ class FindValue(Struct, frozen=True):
     after: Annotated[bytes, Meta(max_length=32)]
 
 
-class FindValueReply(Struct, frozen=True):
+class FindValueReply(Struct, frozen=True, gc=False):
     """Records under the key in the order of node ids, the closest contacts, and whether there is another page."""
 
     TYPE: ClassVar[int] = 0x44
@@ -187,7 +187,7 @@ class FindValueReply(Struct, frozen=True):
     more: bool
 
 
-class StoreReply(Struct, frozen=True):
+class StoreReply(Struct, frozen=True, gc=False):
     """One code of wire.codes for each record, in their order."""
 
     TYPE: ClassVar[int] = 0x45
@@ -195,7 +195,7 @@ class StoreReply(Struct, frozen=True):
     results: Annotated[tuple[Code, ...], Meta(max_length=64)]
 
 
-class Candidates(Struct, frozen=True):
+class Candidates(Struct, frozen=True, gc=False):
     """Where the sender may be reached directly, and what it knows of its NAT (words of nat.profile, empty: unknown).
 
     `round` is chosen by the node with the smaller id; the other one repeats it in its answer, or asks for a new round
@@ -220,7 +220,7 @@ class Candidates(Struct, frozen=True):
     candidates: Annotated[tuple[Annotated[bytes, Meta(min_length=7, max_length=19)], ...], Meta(max_length=16)]
 
 
-class Sync(Struct, frozen=True):
+class Sync(Struct, frozen=True, gc=False):
     """Both begin the round: the leader asks for it (`phase` 0), or asks that the other begins first and tells so (1),
     and is told (2)."""
 
@@ -229,7 +229,7 @@ class Sync(Struct, frozen=True):
     phase: Annotated[int, Meta(ge=0, le=2)]
 
 
-class ObserverAsk(Struct, frozen=True):
+class ObserverAsk(Struct, frozen=True, gc=False):
     """Asks a node that answers STUN what its other port is; and, if `port` is not 0, for a binding response of this
     transaction from its mesh port to that port of the host that the sender is connected from, and to no other host."""
 
@@ -239,7 +239,7 @@ class ObserverAsk(Struct, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65_535)]
 
 
-class ObserverTold(Struct, frozen=True):
+class ObserverTold(Struct, frozen=True, gc=False):
     """Answers ObserverAsk: the other port on which STUN is answered (0: there is none), and whether it was sent. Who
     asked for nothing to be sent gets the signed peer records of other such nodes."""
 
@@ -250,7 +250,7 @@ class ObserverTold(Struct, frozen=True):
     observers: Annotated[tuple[Record, ...], Meta(max_length=4)]
 
 
-class RelayReserve(Struct, frozen=True):
+class RelayReserve(Struct, frozen=True, gc=False):
     """Asks a relay for a session, or to renew `session` (empty: for a new one)."""
 
     TYPE: ClassVar[int] = 0x5C
@@ -258,7 +258,7 @@ class RelayReserve(Struct, frozen=True):
     session: Annotated[bytes, Meta(max_length=8)]
 
 
-class RelayGrant(Struct, frozen=True):
+class RelayGrant(Struct, frozen=True, gc=False):
     """Answers RelayReserve: the session, its key, its life in seconds, and how many bytes a second it takes."""
 
     TYPE: ClassVar[int] = 0x5D
@@ -269,7 +269,7 @@ class RelayGrant(Struct, frozen=True):
     rate: Annotated[int, Meta(ge=1, le=2**53)]
 
 
-class RelayRefuse(Struct, frozen=True):
+class RelayRefuse(Struct, frozen=True, gc=False):
     """Answers RelayReserve: why there is no session. `code` is one of wire.codes."""
 
     TYPE: ClassVar[int] = 0x5E
@@ -278,7 +278,7 @@ class RelayRefuse(Struct, frozen=True):
     reason: Text
 
 
-class RelayDrain(Struct, frozen=True):
+class RelayDrain(Struct, frozen=True, gc=False):
     """The relay stops in so many seconds, and grants nothing any more."""
 
     TYPE: ClassVar[int] = 0x5F

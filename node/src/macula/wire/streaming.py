@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from macula.wire.limits import U32, U63, Name, Text, Token, Traceparent
 
 
-class StreamCall(Struct, frozen=True, omit_defaults=True):
+class StreamCall(Struct, frozen=True, gc=False, omit_defaults=True):
     """As Call, for results that come one by one. `credit` is the first StreamCredit for them; `sends`: arguments
     follow, one by one, as far as the provider gives credit."""
 
@@ -24,7 +24,7 @@ class StreamCall(Struct, frozen=True, omit_defaults=True):
     traceparent: Traceparent = ""
 
 
-class StreamItem(Struct, frozen=True):
+class StreamItem(Struct, frozen=True, gc=False):
     """One result (`answer`) or argument of a streaming call: an encoded value."""
 
     TYPE: ClassVar[int] = 0x29
@@ -34,7 +34,7 @@ class StreamItem(Struct, frozen=True):
     payload: bytes
 
 
-class StreamEnd(Struct, frozen=True):
+class StreamEnd(Struct, frozen=True, gc=False):
     """No more items; from the provider (`answer`) it ends the call, like a Reply: `error` is a code of a CallError."""
 
     TYPE: ClassVar[int] = 0x2A
@@ -45,7 +45,7 @@ class StreamEnd(Struct, frozen=True):
     reason: Text
 
 
-class StreamCredit(Struct, frozen=True):
+class StreamCredit(Struct, frozen=True, gc=False):
     """How many bytes the items of a streaming call may have in all, from its start (rpc.streams says what counts);
     `answer`: the provider says so of arguments."""
 
