@@ -1,17 +1,20 @@
 """How long Docker takes for a topology, by itself and with the lab: `.venv/bin/python scripts/measure_up.py nat-pair`.
 
 By itself: the same networks and containers, with the same settings, made and started through the engine's interface
-from parallel threads. With the lab: DockerEngine.start for the routers, then for everything. Self-check and mesh are
-left out of both. The two take turns, and each is told by its median.
+from parallel threads. With the lab: DockerEngine.start for the routers, then for everything. Both are then waited for
+in the same way until the nodes are a mesh. Proving routers and mesh is left out of both. The two take turns, and each
+is told by its median: until everything runs, and until the mesh is ready.
 """
 
 import argparse
 import os
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from docker import DockerClient
 from docker.types import EndpointConfig, NetworkingConfig
@@ -21,6 +24,7 @@ from macula_lab.composefile.load import load
 from macula_lab.engines.docker import daemon, labels, removal
 from macula_lab.engines.docker.engine import DockerEngine
 from macula_lab.lab import DOCKER, resolve
+from macula_lab.mesh.mesh import Mesh
 from macula_lab.report import Reporter
 
 PROJECT = "macula-measured"
@@ -42,8 +46,8 @@ def describe(client: DockerClient) -> Blueprint:
     return Blueprint(networks, [found.attrs for found in client.containers.list(all=True, filters=chosen)])
 
 
-def bare(client: DockerClient, blueprint: Blueprint) -> float:
-    """Seconds that the engine takes for it."""
+def bare(client: DockerClient, blueprint: Blueprint) -> None:
+    """Let the engine alone make and start it."""
     api = client.api
 
     def make_network(told: dict[str, Any]) -> None:
@@ -68,20 +72,39 @@ def bare(client: DockerClient, blueprint: Blueprint) -> float:
             api.connect_container_to_network(made, name, ipv4_address=endpoint["IPAMConfig"]["IPv4Address"])
         return made
 
-    start = time.monotonic()
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(make_network, blueprint.networks))
         made = list(pool.map(make_container, blueprint.containers))
         list(pool.map(api.start, made))
-    return time.monotonic() - start
 
 
-def with_the_lab(engine: DockerEngine) -> float:
-    """Seconds that the lab takes for it."""
-    start = time.monotonic()
+def with_the_lab(engine: DockerEngine) -> None:
+    """Let the lab make and start it."""
     engine.start([router.name for router in engine.plan.routers()])
     engine.start()
-    return time.monotonic() - start
+
+
+class Took(NamedTuple):
+    """Seconds from nothing."""
+
+    running: float
+    ready: float
+
+
+def timed(start: Callable[[], None], mesh: Mesh) -> Took:
+    """What `start` takes until everything runs, and until the mesh is ready."""
+    begun = time.monotonic()
+    start()
+    running = time.monotonic() - begun
+    if mesh.nodes():
+        mesh.wait_ready()
+    return Took(running, time.monotonic() - begun)
+
+
+def told(alone: Sequence[float], lab: Sequence[float]) -> str:
+    """Both medians and how many times the one is the other."""
+    one, other = statistics.median(alone), statistics.median(lab)
+    return f"{one:.2f} s alone, {other:.2f} s with the lab: {other / one:.2f} times"
 
 
 def main() -> None:
@@ -105,18 +128,18 @@ def main() -> None:
     alone, lab = [], []
     try:
         for number in range(1, asked.rounds + 1):
-            alone.append(bare(client, blueprint))
+            engine = DockerEngine(plan, PROJECT)
+            alone.append(timed(partial(bare, client, blueprint), Mesh(engine)))
             removed()
-            lab.append(with_the_lab(DockerEngine(plan, PROJECT)))
+            engine = DockerEngine(plan, PROJECT)
+            lab.append(timed(partial(with_the_lab, engine), Mesh(engine)))
             removed()
-            print(f"round {number}: Docker alone {alone[-1]:.2f} s, with the lab {lab[-1]:.2f} s", flush=True)
+            print(f"round {number}: {told([alone[-1].ready], [lab[-1].ready])}", flush=True)
     finally:
         removed()
-    one, other = statistics.median(alone), statistics.median(lab)
-    print(
-        f"{plan.name}: {len(blueprint.networks)} networks, {len(blueprint.containers)} containers;"
-        f" median {one:.2f} s alone, {other:.2f} s with the lab: {other / one:.2f} times"
-    )
+    print(f"{plan.name}: {len(blueprint.networks)} networks, {len(blueprint.containers)} containers; medians")
+    print(f"  running  {told([took.running for took in alone], [took.running for took in lab])}")
+    print(f"  ready    {told([took.ready for took in alone], [took.ready for took in lab])}")
 
 
 if __name__ == "__main__":

@@ -84,8 +84,7 @@ def test_members_are_told_with_their_nat_and_what_they_are_behind(mesh: Mesh) ->
     [
         ({"a": "running", "b": "running (unhealthy)"}, {}),
         ({"a": "running (healthy)", "b": "running (starting)"}, {}),
-        ({"a": "running (starting)", "b": "running"}, {"a": "running (starting)"}),
-        ({"a": "running (unhealthy)", "b": "exited (1)"}, {"b": "exited (1)", "a": "running (unhealthy)"}),
+        ({"a": "paused", "b": "exited (1)"}, {"b": "exited (1)", "a": "paused"}),
         ({"b": "paused"}, {"a": "not there", "b": "paused"}),
     ],
 )

@@ -133,7 +133,7 @@ class Mesh:
             time.sleep(0.2)
 
     def _not_ready(self, expected: Expectation) -> dict[str, str]:
-        """The services that are not ready and why, those that ended first; cheap while they are starting."""
+        """The services that are not ready and why, those that ended first."""
         hosts = self.engine.hosts()
         if waiting := waiting_for(hosts, expected):
             return waiting
@@ -163,13 +163,12 @@ class Mesh:
 
 
 def waiting_for(hosts: Mapping[str, Host], expected: Expectation) -> dict[str, str]:
-    """The nodes that there is no point in asking yet, with their state; those that ended first."""
-    waiting = {}
-    for name in [*expected.members, *expected.cut_off]:
-        state = hosts[name].state if name in hosts else "not there"
-        # A health check calls one that is cut off unhealthy in the end, which is what it should be.
-        if state not in ("running", "running (healthy)") and (name in expected.members or not hosts[name].running):
-            waiting[name] = state
+    """The nodes that there is no point in asking, since they do not run, with their state; those that ended first.
+
+    Whether an engine calls a container healthy is not asked: its first look comes only after a whole interval.
+    """
+    asked = {name: hosts.get(name) for name in [*expected.members, *expected.cut_off]}
+    waiting = {name: host.state if host else "not there" for name, host in asked.items() if not (host and host.running)}
     return dict(sorted(waiting.items(), key=lambda item: item[1]))
 
 
