@@ -4,7 +4,7 @@ from rich.console import Console
 
 from macula_lab.recovery.faults import FAULTS
 from macula_lab.recovery.outcome import Events, Row, Run, Turn
-from macula_lab.recovery.table import findings, table
+from macula_lab.recovery.table import table, wrong
 
 FAULT = FAULTS[0]
 
@@ -27,6 +27,12 @@ def test_a_line_has_the_times_beside_their_bound_and_what_was_lost() -> None:
     assert cells[4:] == ["1", "10.00", "10.00 !", "3.00", "4", "2 disconnected", "0", "1, 0 lost, 1 repeated"]
 
 
-def test_what_was_not_late_is_not_marked_and_findings_name_the_fault() -> None:
+def test_what_was_not_late_is_not_marked() -> None:
     assert " 0.50 !" not in printed([made(0.5)])
-    assert findings([made(0.5)]) == [f"{FAULT.title}: 1 acknowledged events repeated"]
+    assert wrong([made(0.5)]) == [f"{FAULT.title}: 1 acknowledged events repeated"]
+
+
+def test_what_was_wrong_names_the_fault_and_how_late_it_was() -> None:
+    (told,) = wrong([made(1.25, "disconnected")])
+
+    assert told.startswith(f"{FAULT.title}: 1 acknowledged events repeated; silent for 10.00 s (p95)")

@@ -1,15 +1,14 @@
 """`macula-lab faults`: what does a fault cost a mesh under load?"""
 
-import json
 import os
-import sys
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from macula_lab.cli.options import AsJson, EngineName, Project
+from macula_lab.cli.trying import tell, tries
 from macula_lab.cli.up import for_a_while
 from macula_lab.faults.faults import TOPOLOGY, chosen
 from macula_lab.faults.outcome import Row
@@ -34,19 +33,5 @@ def faults(
         group = list(alike)
         environment = {**os.environ, **group[0].variables(report)}
         with for_a_while(TOPOLOGY, project or "macula-faults", engine, report, environment) as lab:
-            for fault in group:
-                with report.step(fault.name) as show:
-                    made = []
-                    for number in range(1, runs + 1):
-                        show(f"{number}/{runs}")
-                        made.append(strike(lab, fault))
-                rows.append(Row(tuple(made)))
-    findings = wrong(rows)
-    if as_json:
-        print(json.dumps({"ok": not findings, "faults": [row.plain() for row in rows]}, indent=2))
-    else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table(rows))
-        for finding in findings:
-            print(finding)
-    if findings:
-        raise typer.Exit(1)
+            rows += [Row(tries(report, fault.name, runs, partial(strike, lab, fault))) for fault in group]
+    tell(rows, table(rows), wrong(rows), as_json)

@@ -1,18 +1,17 @@
 """`macula-lab recovery`: how soon do two peers talk again after each fault?"""
 
-import json
-import sys
+from functools import partial
 from itertools import groupby
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from macula_lab.cli.options import AsJson, EngineName, Project
+from macula_lab.cli.trying import tell, tries
 from macula_lab.cli.up import for_a_while
 from macula_lab.recovery.faults import chosen
 from macula_lab.recovery.outcome import Row
-from macula_lab.recovery.table import findings, table
+from macula_lab.recovery.table import table, wrong
 from macula_lab.recovery.trial import strike
 from macula_lab.report import Reporter
 
@@ -33,22 +32,5 @@ def recovery(
     rows: list[Row] = []
     for topology, some in groupby(faults, lambda fault: fault.topology):
         with for_a_while(topology, project or "macula-recovery", engine, report) as lab:
-            for fault in some:
-                with report.step(fault.title) as show:
-                    made = []
-                    for number in range(1, runs + 1):
-                        show(f"{number}/{runs}")
-                        made.append(strike(lab, fault))
-                rows.append(Row(fault, tuple(made)))
-    if as_json:
-        print(json.dumps({"ok": not _wrong(rows), "faults": [row.plain() for row in rows]}, indent=2))
-    else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(table(rows))
-        for finding in findings(rows):
-            print(finding)
-    if _wrong(rows):
-        raise typer.Exit(1)
-
-
-def _wrong(rows: list[Row]) -> bool:
-    return any(row.findings or row.late for row in rows)
+            rows += [Row(fault, tries(report, fault.title, runs, partial(strike, lab, fault))) for fault in some]
+    tell(rows, table(rows), wrong(rows), as_json)

@@ -160,8 +160,14 @@ class Row:
 
     @property
     def findings(self) -> list[str]:
-        """What must not be, in any run."""
+        """What must not be, in any run, the time that it took apart."""
         return [finding for run in self.runs for finding in run.findings]
+
+    @property
+    def wrong(self) -> list[str]:
+        """What must not be, of all runs together."""
+        late = f"silent for {self.silent(0.95):.2f} s (p95), where {self.fault.bound:g} s are allowed"
+        return [*self.findings, late] if self.late else self.findings
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""

@@ -36,9 +36,9 @@ def table(rows: list[Row]) -> Table:
     return made
 
 
-def findings(rows: list[Row]) -> list[str]:
+def wrong(rows: list[Row]) -> list[str]:
     """What must not be, a line for each fault."""
-    return [f"{row.fault.title}: {'; '.join(row.findings)}" for row in rows if row.findings]
+    return [f"{row.fault.title}: {'; '.join(row.wrong)}" for row in rows if row.wrong]
 
 
 def _events(row: Row) -> str:
