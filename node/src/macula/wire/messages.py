@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from macula.wire.limits import U32, U63, Code, Key, Name, Node, Record, Text, Token, Traceparent
+from macula.wire.fields import U32, U63, Code, Key, Name, Node, Record, Text, Token, Traceparent
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from macula.wire.limits import U32, U63, Name, Text, Token, Traceparent
+from macula.wire.fields import U32, U63, Name, Text, Token, Traceparent
 
 
 class StreamCall(Struct, frozen=True, gc=False, omit_defaults=True):
