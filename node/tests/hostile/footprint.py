@@ -16,7 +16,7 @@ class Footprint:
     contacts, addresses, streams of events."""
 
     tasks: int
-    """Of the whole process, as are the descriptors."""
+    """Of the whole process, as are the descriptors; without those that are kept for calls to come."""
     descriptors: int
     connections: int
     connection_ids: int
@@ -63,7 +63,7 @@ def footprint(node: macula.Mesh) -> Footprint:
     peers, connections = engine._peers, endpoint._connections
     provider, subscriber = engine._rpc._provider, engine._pubsub._subscriber
     return Footprint(
-        tasks=len(asyncio.all_tasks()),
+        tasks=len(asyncio.all_tasks()) - node._handlers._workers.idle,
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
         connections=endpoint.connections,
         connection_ids=endpoint.connection_ids,

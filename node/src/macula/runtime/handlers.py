@@ -7,7 +7,6 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from macula.core.commands import HandlerDone, SendItem
@@ -19,6 +18,7 @@ from macula.runtime.reports import CallContext, Handler, no_items
 from macula.runtime.streaming import Incoming, not_streaming, send_results
 from macula.runtime.subscription import Subscription
 from macula.runtime.threads import Threads
+from macula.runtime.workers import Workers
 from macula.wire.values import Value, decode_value, encode_value
 
 
@@ -52,14 +52,14 @@ class Procedure:
 
 
 class Handlers:
-    """Runs each call in a task of the node's task group; the engine bounds how many there are."""
+    """Runs each call in tasks of the node's task group; the engine bounds how many there are."""
 
     def __init__(self, driver: Driver, tasks: asyncio.TaskGroup, threads: int) -> None:
         self._driver = driver
         self._tasks = tasks
         self._threads = Threads(threads)
         self._callbacks: set[asyncio.Task[None]] = set()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._workers = Workers(tasks, self._handle, self._cancelled)
         self.procedures: dict[str, Procedure] = {}
         self.subscriptions: dict[int, Subscription] = {}
         self.incoming: dict[tuple[int, bool], Incoming] = {}
@@ -82,9 +82,7 @@ class Handlers:
         if isinstance(content, CallDelivery):
             if content.sends:
                 self.incoming[delivery, True] = Incoming(self._driver, delivery, answer=True)
-            task = self._tasks.create_task(self._handle(delivery, content), name=f"call {content.procedure}")
-            self._running[delivery] = task
-            task.add_done_callback(partial(self._ended, delivery))
+            self._workers.put(delivery, content)
         elif isinstance(content, EventDelivery):
             subscription = self.subscriptions.get(content.subscription)
             if subscription is not None:
@@ -94,13 +92,12 @@ class Handlers:
 
     def cancel(self, delivery: int) -> None:
         """The caller no longer waits: an async handler is cancelled, a plain one ends by itself."""
-        task = self._running.get(delivery)
-        if task is not None:
-            task.cancel()
+        self._workers.cancel(delivery)
 
     def close(self) -> None:
         """Cancel everything that still runs."""
-        for task in (*self._running.values(), *self._callbacks):
+        self._workers.close()
+        for task in self._callbacks:
             task.cancel()
         for subscription in list(self.subscriptions.values()):
             subscription.end()
@@ -119,14 +116,11 @@ class Handlers:
             done = HandlerDone(delivery, result)
         self._report(done)
 
-    def _ended(self, delivery: int, task: asyncio.Task[None]) -> None:
-        del self._running[delivery]
-        self.incoming.pop((delivery, True), None)
-        if task.cancelled():
-            # Told here and not by the task itself: one that is cancelled before its first step never runs at all.
-            self._report(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
+    def _cancelled(self, delivery: int) -> None:
+        self._report(HandlerDone(delivery, error="cancelled", reason="the handler was cancelled"))
 
     def _report(self, done: HandlerDone) -> None:
+        self.incoming.pop((done.delivery, True), None)
         self._driver.tell(done)
 
     def _subscription(self, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
