@@ -186,9 +186,9 @@ class Attacker(asyncio.DatagramProtocol):
         if stream_id not in self._decoders:
             self._decoders[stream_id] = Decoder()
             data = data[1:]
-        for decoded in self._decoders[stream_id].feed(data):
-            self.messages.append(decoded.message)
-            answers = tuple(self.answer(decoded.message))
+        for message, _ in self._decoders[stream_id].feed(data):
+            self.messages.append(message)
+            answers = tuple(self.answer(message))
             if answers:
                 self.say(Lane.CONTROL, *answers)
         self._consumed[stream_id] = self._consumed.get(stream_id, 0) + len(data)

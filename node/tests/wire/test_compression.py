@@ -38,7 +38,7 @@ def test_only_what_gains_is_compressed() -> None:
 
 def test_a_compressed_frame_has_its_golden_bytes() -> None:
     frame = bytes.fromhex(GOLDEN)
-    assert Decoder().feed(frame)[0].message == call(bytes(2000))
+    assert Decoder().feed(frame)[0][0] == call(bytes(2000))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from macula.errors import ArgumentError, ProtocolError
 from macula.identity import Identity, NodeId, verify
 from macula.identity.names import is_name
 from macula.wire import codes
-from macula.wire.values import Value, decode_value, encode_value, unpack_bounded
+from macula.wire.values import Value, decode_value, encode_value
 
 DOMAIN = b"macula/2 record"
 MAX_RECORD = 1024
@@ -103,7 +103,7 @@ def open_record(encoded: bytes) -> Record:
     """
     if len(encoded) > MAX_RECORD:
         raise ProtocolError(codes.TOO_LARGE, f"record must have at most {MAX_RECORD} bytes, has {len(encoded)}")
-    outer = unpack_bounded(encoded, depth=1, items=2)
+    outer = decode_value(encoded, depth=1, items=2)
     if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
         raise ProtocolError(codes.BAD_MESSAGE, "record must be [body, signature]")
     body, signature = outer

@@ -22,7 +22,7 @@ from macula.errors import ProtocolError
 from macula.identity import Identity, NodeId, verify
 from macula.wire import Decoder, codes, encode
 from macula.wire.messages import Call, Cancel, Message, Publish, PublishAck, PubsubRoute, Reply, RpcRoute
-from macula.wire.values import unpack_bounded
+from macula.wire.values import decode_value
 
 DOMAIN = b"macula/2 envelope"
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
@@ -82,7 +82,7 @@ def unseal(identity: Identity, envelope: Envelope, wall: float) -> Opened:
         inner = _SUITE.decrypt(envelope.payload, identity.box_key, info=DOMAIN + binding)
     except (InvalidTag, ValueError) as error:
         raise ProtocolError(codes.BAD_MESSAGE, "envelope was altered or is sealed for another key") from error
-    parts = unpack_bounded(inner, depth=1, items=3)
+    parts = decode_value(inner, depth=1, items=3)
     if type(parts) is not list or [type(part) for part in parts] != [bytes, bytes, bytes]:
         raise ProtocolError(codes.BAD_MESSAGE, "envelope must hold [record, frame, signature]")
     record, frame, signature = parts
@@ -98,9 +98,9 @@ def unseal(identity: Identity, envelope: Envelope, wall: float) -> Opened:
 
 def _read_frame(envelope: Envelope, frame: bytes) -> Sealable:
     decoded = Decoder().feed(frame)
-    if len(decoded) != 1 or decoded[0].size != len(frame):
+    if len(decoded) != 1 or decoded[0][1] != len(frame):
         raise ProtocolError(codes.BAD_FRAME, "envelope must hold exactly one frame")
-    message = decoded[0].message
+    message, _ = decoded[0]
     if not isinstance(message, Sealable) or _CARRIER[type(message)] is not type(envelope):
         kinds = f"{type(envelope).__name__} holds a {type(message).__name__}"
         raise ProtocolError(codes.UNEXPECTED, f"{kinds}, which may not be inside")

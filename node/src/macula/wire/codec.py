@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.wire import codes
-from macula.wire.compression import compress, decompress
+from macula.wire.compression import THRESHOLD, compress, decompress
 from macula.wire.header import HEADER_SIZE, MAX_PAYLOAD, pack_header, unpack_header
 from macula.wire.messages import MESSAGES, Message
 
@@ -22,13 +20,10 @@ def _plain(value: object) -> bytes:
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _BY_TYPE: dict[int, type[Message]] = {cls.TYPE: cls for cls in MESSAGES}
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Message]] = {cls.TYPE: msgspec.msgpack.Decoder(cls) for cls in MESSAGES}
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-
-class Decoded(NamedTuple):
-    """A message and how many bytes its frame has, decompressed."""
-
-    message: Message
-    size: int
+Decoded = tuple[Message, int]
+"""A message and how many bytes its frame has, decompressed."""
 
 
 def encode(message: Message, *, compressed: bool = False) -> bytes:
@@ -37,9 +32,9 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
     try:
         payload = _encoder.encode(message)
         # What a peer would refuse is not sent.
-        decode_payload(message.TYPE, payload)
-    except ProtocolError as error:
-        raise ArgumentError("message", error.reason) from error
+        _DECODERS[message.TYPE].decode(payload)
+    except _MALFORMED as error:
+        raise ArgumentError("message", _refusal(message.TYPE, error).reason) from error
     except UnicodeEncodeError as error:
         raise ArgumentError("message", f"{type(message).__name__} is not Unicode text: {error}") from error
     except (TypeError, OverflowError) as error:
@@ -47,7 +42,7 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
     if len(payload) > MAX_PAYLOAD:
         kind = type(message).__name__
         raise ArgumentError("message", f"payload of {kind} must have at most {MAX_PAYLOAD} bytes, has {len(payload)}")
-    if compressed and (smaller := compress(payload)) is not None:
+    if compressed and len(payload) >= THRESHOLD and (smaller := compress(payload)) is not None:
         return pack_header(message.TYPE, len(smaller), compressed=True) + smaller
     return pack_header(message.TYPE, len(payload)) + payload
 
@@ -58,10 +53,14 @@ def decode_payload(type_: int, payload: bytes | bytearray) -> Message:
         return _DECODERS[type_].decode(payload)
     except KeyError:
         raise ProtocolError(codes.UNKNOWN_TYPE, f"type {type_:#04x} is unknown") from None
-    except msgspec.ValidationError as error:
-        raise ProtocolError(codes.BAD_MESSAGE, _reason(_BY_TYPE[type_], str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error}") from error
+    except _MALFORMED as error:
+        raise _refusal(type_, error) from error
+
+
+def _refusal(type_: int, error: Exception) -> ProtocolError:
+    if isinstance(error, msgspec.ValidationError):
+        return ProtocolError(codes.BAD_MESSAGE, _reason(_BY_TYPE[type_], str(error)))
+    return ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error}")
 
 
 def _reason(cls: type[Message], error: str) -> str:
@@ -92,20 +91,21 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Decoded]:
         """The messages completed by `data`, oldest first. Raises ProtocolError."""
-        self._buffer += data
+        buffer = self._buffer
+        buffer += data
         decoded: list[Decoded] = []
         offset = 0
-        while len(self._buffer) - offset >= HEADER_SIZE:
-            header = unpack_header(self._buffer, offset)
+        while len(buffer) - offset >= HEADER_SIZE:
+            header = unpack_header(buffer, offset)
             if header.type not in _BY_TYPE:
                 raise ProtocolError(codes.UNKNOWN_TYPE, f"type {header.type:#04x} is unknown")
             end = offset + HEADER_SIZE + header.length
-            if len(self._buffer) < end:
+            if len(buffer) < end:
                 break
-            payload: bytes | bytearray = self._buffer[offset + HEADER_SIZE : end]
+            payload: bytes | bytearray = buffer[offset + HEADER_SIZE : end]
             if header.compressed:
                 payload = decompress(payload)
-            decoded.append(Decoded(decode_payload(header.type, payload), HEADER_SIZE + len(payload)))
+            decoded.append((decode_payload(header.type, payload), HEADER_SIZE + len(payload)))
             offset = end
-        del self._buffer[:offset]
+        del buffer[:offset]
         return decoded

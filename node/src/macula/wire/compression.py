@@ -21,8 +21,6 @@ _decompressor = zstandard.ZstdDecompressor()
 
 def compress(payload: bytes) -> bytes | None:
     """The payload compressed, with its size written down; None if it would not be smaller by an eighth."""
-    if len(payload) < THRESHOLD:
-        return None
     compressed = _compressor.compress(payload)
     return compressed if len(compressed) <= len(payload) - len(payload) // 8 else None
 

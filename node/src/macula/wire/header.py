@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from macula.errors import ProtocolError
 from macula.wire import codes
@@ -20,7 +21,7 @@ ZSTD = 0x01
 _LAYOUT = struct.Struct(">BBBBI")
 
 
-class Header(NamedTuple):
+class Header(Struct, frozen=True):
     """A checked frame header; `length` is that of the payload, in bytes, as it travels."""
 
     type: int

@@ -29,7 +29,7 @@ _LEAVES = frozenset({type(None), bool, int, float, str, bytes})
 def encode_value(field: str, value: Value) -> bytes:
     """MessagePack of a value. Raises ArgumentError naming `field` if it is none, too deep or too large."""
     try:
-        data: bytes = msgpack.packb(value, use_bin_type=True, strict_types=False)
+        data: bytes = msgpack.Packer(use_bin_type=True, strict_types=False).pack(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(field, f"cannot be encoded: {error}") from error
     if len(data) > MAX_VALUE:
@@ -42,14 +42,9 @@ def encode_value(field: str, value: Value) -> bytes:
     return data
 
 
-def decode_value(data: bytes) -> Value:
-    """The value of MessagePack bytes. Raises ProtocolError if malformed, nested too deeply or of too many elements."""
-    return unpack_bounded(data, depth=MAX_DEPTH, items=MAX_ITEMS)
-
-
-def unpack_bounded(data: bytes, depth: int, items: int) -> Any:
-    """One MessagePack object that fills `data`, nested at most `depth` deep, with at most `items` elements in all
-    its containers together. Raises ProtocolError."""
+def decode_value(data: bytes, depth: int = MAX_DEPTH, items: int = MAX_ITEMS) -> Value:
+    """The value of MessagePack bytes. Raises ProtocolError if they are malformed, or it is nested more than `depth`
+    deep, or has more than `items` elements in all its containers together."""
     try:
         value = msgpack.unpackb(
             data,

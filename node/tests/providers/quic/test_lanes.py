@@ -27,12 +27,12 @@ def pour(lanes: InboundLanes, stream_id: int, data: bytes, cuts: list[int]) -> l
     """Feed data in pieces; what came out."""
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
-    return [item.message for piece in pieces if piece for item in lanes.feed(stream_id, piece, False, 0.0)[1]]
+    return [message for piece in pieces if piece for message, _ in lanes.feed(stream_id, piece, False, 0.0)[1]]
 
 
 def read_on(lanes: InboundLanes, now: float) -> list[Message]:
     """What waited and may be read now."""
-    return [item.message for _, decoded, _, _ in lanes.read_on(now) for item in decoded]
+    return [message for _, decoded, _, _ in lanes.read_on(now) for message, _ in decoded]
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=20), st.lists(st.integers(0, 500), max_size=8))
@@ -73,13 +73,13 @@ def burst(lane: Lane, count: int, size: int = 0) -> bytes:
 
 def test_one_turn_is_for_so_many_messages_of_a_peer_and_nothing_is_lost_or_out_of_order() -> None:
     lanes = InboundLanes(SETTINGS)
-    got = [item.message for item in lanes.feed(2, burst(Lane.RPC, 300), True, 1.0)[1]]
+    got = [message for message, _ in lanes.feed(2, burst(Lane.RPC, 300), True, 1.0)[1]]
     assert TURN <= len(got) < 2 * TURN, "whole pieces are read"
     while lanes.resume_at is not None:
         before = len(got)
         assert lanes.resume_at <= 1.0 and not lanes.all_ended
         ((_, decoded, ended, slowed),) = lanes.read_on(1.0)
-        got += [item.message for item in decoded]
+        got += [message for message, _ in decoded]
         assert before < len(got) < before + 2 * TURN and not slowed
     assert got == [numbered(number, 0) for number in range(300)] and ended
 
@@ -122,7 +122,7 @@ def test_a_lane_is_read_at_its_rate_and_its_window_stays_shut(
         for _, decoded, _, slowed in lanes.read_on(now):
             got += decoded
             times += slowed
-    assert [item.message for item in got] == [numbered(number, size) for number in range(count)]
+    assert [message for message, _ in got] == [numbered(number, size) for number in range(count)]
     assert now - 100.0 == pytest.approx(seconds, rel=0.1, abs=0.01)
     assert times == bool(seconds)
 
