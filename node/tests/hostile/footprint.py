@@ -83,7 +83,7 @@ def footprint(node: macula.Mesh) -> Footprint:
         callers=len(provider._loads),
         arguments=provider._args_bytes,
         streams=len(engine._rpc._streams._by_number),
-        deliveries=len(subscriber._deliveries),
+        deliveries=sum(each.outstanding for each in subscriber._subscriptions._subscriptions.values()),
         events=subscriber._held_bytes,
         relayed=len(engine._granter._peers),
     )

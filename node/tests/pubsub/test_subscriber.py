@@ -267,6 +267,18 @@ def test_with_ack_consumed_an_event_counts_when_all_who_asked_have_consumed_it()
     assert answers(play(Consumed(taken[1]))) == [(0, codes.ACCEPTED)]
 
 
+def test_what_was_consumed_is_told_together() -> None:
+    play = Play()
+    number = play.subscribe(ack_consumed=True, capacity=5)
+    for sequence, qos in enumerate((1, 0, 1, 1)):
+        assert answers(play.event(sequence, floor=0, qos=qos)) == []
+    assert answers(play(Consumed(number, 3))) == [(0, codes.ACCEPTED), (2, codes.ACCEPTED)]
+    assert play.event(4, floor=0) != [], "there is room again"
+    assert answers(play(Consumed(number, 1000))) == [(3, codes.ACCEPTED), (4, codes.ACCEPTED)]
+    assert play(Consumed(number)) == play(Consumed(99)) == []
+    assert [len(delivered(play.event(sequence, floor=0))) for sequence in range(5, 11)] == [1] * 5 + [0]
+
+
 def test_unsubscribing_settles_what_waited_for_it() -> None:
     play = Play()
     slow = play.subscribe(ack_consumed=True, capacity=1)

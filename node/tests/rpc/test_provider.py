@@ -9,7 +9,6 @@ from macula.core.address import Address
 from macula.core.commands import Advertise, HandlerDone
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
-from macula.core.events import Consumed
 from macula.core.lanes import Lane
 from macula.core.peer_record import sign_peer
 from macula.core.requests import Draining, Hold, PeerDown, PeerUp, RefusePeer, Release, SendFailed, SendTo
@@ -157,7 +156,7 @@ def test_the_caller_cancels() -> None:
     assert book.receive(BOB, cancel(incoming(1))) == []
     assert book.receive(ALICE, cancel(incoming(1))) == [CancelDelivery(delivery), Release(ALICE)]
     assert book.receive(ALICE, cancel(incoming(1))) == []
-    assert book.feed(Consumed(delivery)) == []
+    assert book.give(HandlerDone(delivery, error="cancelled")) == [Completed(2)]
     assert book.rpc.idle
     assert error_of(book.receive(ALICE, incoming(1))) == "cancelled"
 
@@ -166,13 +165,6 @@ def test_a_cancel_that_overtakes_its_call_wins() -> None:
     book = serving()
     assert book.receive(ALICE, cancel(incoming(1)), hops=(BOB,)) == []
     assert error_of(book.receive(ALICE, incoming(1), hops=(BOB,))) == "cancelled"
-
-
-def test_consumed_does_not_end_a_call() -> None:
-    book = serving()
-    delivery, _ = delivered(book.receive(ALICE, incoming(1)))
-    assert book.feed(Consumed(delivery)) == []
-    assert sent_reply(book.give(HandlerDone(delivery, b"42")))[1].result == b"42"
 
 
 def test_a_lost_caller_cancels_its_calls_but_not_those_of_envelopes() -> None:

@@ -146,14 +146,14 @@ class Completed(Struct, frozen=True):
 
 class Deliver(Struct, frozen=True, gc=False):
     """Give something to the application; a call is answered by the command HandlerDone, an item of a streaming call by
-    ItemTaken, an event by Consumed."""
+    ItemTaken, an event by Consumed. The `delivery` of an event is its subscription."""
 
     delivery: int
     content: Delivery
 
 
 class CancelDelivery(Struct, frozen=True, gc=False):
-    """What was delivered is no longer wanted: stop its handler. Still answered by Consumed or HandlerDone."""
+    """A call is no longer wanted: stop its handler. Still answered by HandlerDone."""
 
     delivery: int
 

@@ -133,9 +133,10 @@ class PathMoved(Struct, frozen=True, gc=False):
 
 
 class Consumed(Struct, frozen=True, gc=False):
-    """The application is done with what a Deliver gave it."""
+    """The application is done with the oldest `count` events that it has of a subscription."""
 
-    delivery: int
+    subscription: int
+    count: int = 1
 
 
 class CommandGiven(Struct, frozen=True, gc=False):

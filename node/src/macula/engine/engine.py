@@ -176,7 +176,7 @@ class Engine:
             case CommandGiven():
                 self._command(event)
             case Consumed():
-                self._tell(event.delivery % to.ASKERS, event)
+                self._tell(to.PUBSUB, event)
             case DatagramReceived() | SocketOpened() | SocketFailed():
                 self._tell(to.NAT, event)
             case SendBlocked() | SendReady():

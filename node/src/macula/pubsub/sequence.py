@@ -58,6 +58,9 @@ class Window(Generic[T]):
 
     def put(self, sequence: int, item: T) -> list[T]:
         """Add an item whose place is NEXT or AHEAD; returns those that are in order now, lowest first."""
+        if sequence == self.next and not self.held:
+            self.next += 1
+            return [item]
         self.held[sequence] = item
         return self._run()
 

@@ -54,7 +54,7 @@ class PubSub:
         self._to_self: deque[Message] = deque()
         self._draining = False
         self._subscriptions = Subscriptions(settings, node_id, realm, tokens, self._emit)
-        self._subscriber = Subscriber(settings, realm, tokens, self._emit, self._subscriptions)
+        self._subscriber = Subscriber(settings, realm, self._emit, self._subscriptions)
         self._publisher = Publisher(
             settings,
             node_id,
@@ -82,7 +82,10 @@ class PubSub:
 
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         """As core.service.Service says. Raises ArgumentError, Busy or NodeClosed on a command."""
-        self._dispatch(event, now, wall)
+        if isinstance(event, Received):
+            self._received(event.peer, event.message, routed=bool(event.hops), now=now)
+        else:
+            self._dispatch(event, now, wall)
         while self._to_self:
             self._received(self._node_id, self._to_self.popleft(), routed=False, now=now)
         actions, self._actions = self._actions, []
@@ -94,10 +97,8 @@ class PubSub:
 
     def _dispatch(self, event: ServiceEvent, now: float, wall: float) -> None:
         match event:
-            case Received():
-                self._received(event.peer, event.message, routed=bool(event.hops), now=now)
             case Consumed():
-                self._subscriber.consumed(event.delivery)
+                self._subscriber.consumed(event.subscription, event.count)
             case CommandGiven():
                 self._command(event, now, wall)
             case Tick():

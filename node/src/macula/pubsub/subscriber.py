@@ -15,8 +15,8 @@ while the others go on. A repeat is delivered to those that still need it, and t
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,9 +38,8 @@ from macula.wire.messages import Publish, PublishAck
 _Key = tuple[NodeId, str]
 
 
-class _Arrival(NamedTuple):
-    message: Publish
-    routed: bool
+_Arrival = tuple[Publish, bool]
+"""An event, and whether it came in an envelope."""
 
 
 @dataclass(slots=True)
@@ -65,11 +64,11 @@ class _Stream:
     last: dict[int, int] = field(default_factory=dict)
 
 
-class _Delivery(NamedTuple):
-    subscription: Subscription
+class _Unconsumed(NamedTuple):
+    """An event that is acknowledged when it is consumed."""
+
     stream: _Stream
     sequence: int
-    acknowledges: bool
 
 
 class Subscriber:
@@ -79,17 +78,16 @@ class Subscriber:
         self,
         settings: PubSubSettings,
         realm: str,
-        tokens: Iterator[int],
         emit: Callable[[Action], None],
         subscriptions: Subscriptions,
     ) -> None:
         self._settings = settings
         self._realm = realm
-        self._tokens = tokens
         self._emit = emit
         self._subscriptions = subscriptions
         self._streams: OrderedDict[_Key, _Stream] = OrderedDict()
-        self._deliveries: dict[int, _Delivery] = {}
+        self._unconsumed: dict[int, deque[_Unconsumed | None]] = {}
+        """What subscriptions (by number) that acknowledge what they consumed have, oldest first; None is of QoS 0."""
         self._gaps: Timers[_Key] = Timers()
         self._held_bytes = 0
         self._rates = PeerLimiter(settings.event_rate, 2 * settings.event_rate)
@@ -106,11 +104,11 @@ class Subscriber:
         """
         for key in self._gaps.pop_due(now):
             stream = self._streams[key]
-            if any(arrival.message.qos == 0 for arrival in stream.window.held.values()):
+            if any(message.qos == 0 for message, _ in stream.window.held.values()):
                 self._flush(stream)
                 continue
-            for arrival in stream.window.held.values():
-                self._answer(key[0], arrival.message, codes.BUSY, arrival.routed)
+            for message, routed in stream.window.held.values():
+                self._answer(key[0], message, codes.BUSY, routed)
             self._forget_held(stream)
 
     def receive(self, publisher: NodeId, message: Publish, routed: bool, now: float) -> None:
@@ -127,36 +125,40 @@ class Subscriber:
             self._answer(publisher, message, codes.BUSY, routed)
             self._trace("subscribe.late", publisher, message)
             return
-        self._raise_floor(stream, min(message.floor, message.sequence))
-        arrival = _Arrival(message, routed)
-        match stream.window.place(message.sequence):
+        window = stream.window
+        waited = bool(window.held)
+        if message.floor > window.next or stream.unacked:
+            self._raise_floor(stream, min(message.floor, message.sequence))
+        match window.place(message.sequence):
+            case Place.NEXT | Place.AHEAD:
+                self._arrived(stream, (message, routed))
             case Place.LATE:
                 self._answer(publisher, message, codes.STALE, routed)
                 self._trace("subscribe.late", publisher, message)
             case Place.SEEN:
-                self._repeated(stream, arrival)
+                self._repeated(stream, (message, routed))
             case Place.HELD:
                 pass
-            case Place.NEXT | Place.AHEAD:
-                self._arrived(stream, arrival)
-        self._watch(stream, now)
+        if waited or window.held:
+            self._watch(stream, now)
 
-    def consumed(self, delivery: int) -> None:
-        """The application is done with an event: there is room for another."""
-        done = self._deliveries.pop(delivery, None)
-        if done is None:
+    def consumed(self, number: int, count: int) -> None:
+        """The application is done with the oldest `count` events of a subscription: there is room for others."""
+        subscription = self._subscriptions.get(number)
+        if subscription is None:
             return
-        done.subscription.outstanding -= 1
-        if done.acknowledges:
-            self._consumption_ended(done, taken=True)
+        count = min(count, subscription.outstanding)
+        subscription.outstanding -= count
+        if subscription.ack_consumed:
+            for _ in range(count):
+                if (done := self._unconsumed[number].popleft()) is not None:
+                    self._consumption_ended(done, taken=True)
 
     def ended(self, subscription: Subscription) -> None:
         """A subscription ended: nothing waits for it any more, and what only it wanted is forgotten."""
-        for number, delivery in list(self._deliveries.items()):
-            if delivery.subscription is subscription:
-                del self._deliveries[number]
-                if delivery.acknowledges:
-                    self._consumption_ended(delivery, taken=False)
+        for unconsumed in self._unconsumed.pop(subscription.number, ()):
+            if unconsumed is not None:
+                self._consumption_ended(unconsumed, taken=False)
         for stream in list(self._streams.values()):
             stream.last.pop(subscription.number, None)
             for sequence, unacked in list(stream.unacked.items()):
@@ -193,16 +195,16 @@ class Subscriber:
 
     def _arrived(self, stream: _Stream, arrival: _Arrival) -> None:
         """An event that was not here before."""
-        message, window = arrival.message, stream.window
+        (message, routed), window = arrival, stream.window
         if message.qos == 1 and len(stream.unacked) >= self._settings.unacked_limit:
-            self._refuse(stream.key[0], message, arrival.routed, Limit.EVENTS)
+            self._refuse(stream.key[0], message, routed, Limit.EVENTS)
             return
         if message.sequence != window.next:
             size = len(message.payload)
             full = len(window.held) >= self._settings.reorder_limit
             if full or self._held_bytes + size > self._settings.held_bytes:
                 if message.qos == 1:
-                    self._refuse(stream.key[0], message, arrival.routed, Limit.EVENTS)
+                    self._refuse(stream.key[0], message, routed, Limit.EVENTS)
                     return
                 self._held_bytes += size
                 window.put(message.sequence, arrival)
@@ -212,26 +214,26 @@ class Subscriber:
         self._process(stream, window.put(message.sequence, arrival))
 
     def _repeated(self, stream: _Stream, arrival: _Arrival) -> None:
-        message = arrival.message
+        message, routed = arrival
         unacked = stream.unacked.get(message.sequence)
         if unacked is None:
-            self._answer(stream.key[0], message, codes.ACCEPTED, arrival.routed)
+            self._answer(stream.key[0], message, codes.ACCEPTED, routed)
             return
-        unacked.routed = arrival.routed
+        unacked.routed = routed
         self._serve(stream, message, unacked)
 
     def _process(self, stream: _Stream, arrivals: list[_Arrival]) -> None:
         """Events whose turn has come, in order."""
+        matching = self._subscriptions.matching(stream.key[1])
         for message, routed in arrivals:
             self._held_bytes -= len(message.payload)
-            matching = self._subscriptions.matching(message.topic)
             if message.qos == 1:
                 unacked = stream.unacked[message.sequence] = _Unacked(list(matching), routed)
                 self._serve(stream, message, unacked)
                 continue
             for subscription in matching:
-                lags = any(subscription in unacked.needs for unacked in stream.unacked.values())
-                if subscription.has_room and not lags:
+                lags = stream.unacked and any(subscription in unacked.needs for unacked in stream.unacked.values())
+                if subscription.outstanding < subscription.capacity and not lags:
                     self._deliver(subscription, stream, message)
                 else:
                     self._dropped(subscription, stream, message)
@@ -244,7 +246,7 @@ class Subscriber:
                 break
             earlier += other.needs
         for subscription in list(unacked.needs):
-            if subscription.has_room and subscription not in earlier:
+            if subscription.outstanding < subscription.capacity and subscription not in earlier:
                 unacked.needs.remove(subscription)
                 unacked.unconsumed += subscription.ack_consumed
                 unacked.taken |= not subscription.ack_consumed
@@ -255,30 +257,31 @@ class Subscriber:
             self._acknowledge(stream, message.sequence, unacked)
 
     def _deliver(self, subscription: Subscription, stream: _Stream, message: Publish) -> None:
-        missed = message.sequence - stream.last.get(subscription.number, message.sequence - 1) - 1
-        stream.last[subscription.number] = message.sequence
+        number, sequence = subscription.number, message.sequence
+        missed = sequence - stream.last.get(number, sequence - 1) - 1
+        stream.last[number] = sequence
         subscription.outstanding += 1
-        number = next(self._tokens)
-        acknowledges = message.qos == 1 and subscription.ack_consumed
-        self._deliveries[number] = _Delivery(subscription, stream, message.sequence, acknowledges)
+        if subscription.ack_consumed:
+            unconsumed = _Unconsumed(stream, sequence) if message.qos == 1 else None
+            self._unconsumed.setdefault(number, deque()).append(unconsumed)
         content = EventDelivery(
-            subscription.number,
+            number,
             message.topic,
             message.payload,
             stream.key[0],
             message.epoch,
-            message.sequence,
+            sequence,
             missed,
             message.traceparent,
         )
         self._emit(Deliver(number, content))
 
-    def _consumption_ended(self, delivery: _Delivery, taken: bool) -> None:
-        unacked = delivery.stream.unacked.get(delivery.sequence)
+    def _consumption_ended(self, event: _Unconsumed, taken: bool) -> None:
+        unacked = event.stream.unacked.get(event.sequence)
         if unacked is not None:
             unacked.unconsumed -= 1
             unacked.taken |= taken
-            self._acknowledge(delivery.stream, delivery.sequence, unacked)
+            self._acknowledge(event.stream, event.sequence, unacked)
 
     def _acknowledge(self, stream: _Stream, sequence: int, unacked: _Unacked) -> None:
         """Answer a QoS 1 event finally, if nothing is left to wait for."""
@@ -306,7 +309,7 @@ class Subscriber:
         self._gaps.cancel(stream.key)
 
     def _forget_held(self, stream: _Stream) -> None:
-        self._held_bytes -= sum(len(arrival.message.payload) for arrival in stream.window.held.values())
+        self._held_bytes -= sum(len(message.payload) for message, _ in stream.window.held.values())
         stream.window.held.clear()
 
     def _drop(self, stream: _Stream) -> None:

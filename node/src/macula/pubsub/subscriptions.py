@@ -36,11 +36,6 @@ class Subscription:
     active: bool = False
     outstanding: int = 0
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more event can be delivered."""
-        return self.outstanding < self.capacity
-
 
 @dataclass(slots=True)
 class _Waiting:
@@ -84,6 +79,10 @@ class Subscriptions:
     def patterns(self) -> tuple[str, ...]:
         """What is subscribed, each pattern once."""
         return tuple(dict.fromkeys(subscription.pattern.text for subscription in self._subscriptions.values()))
+
+    def get(self, number: int) -> Subscription | None:
+        """The subscription with this number."""
+        return self._subscriptions.get(number)
 
     def matching(self, topic: str) -> tuple[Subscription, ...]:
         """The active subscriptions for a topic, oldest first."""

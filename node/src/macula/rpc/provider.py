@@ -151,11 +151,6 @@ class CallProvider:
             return []
         return [RefusePeer(event.peer, codes.BUSY, "does not take its replies")]
 
-    def consumed(self, delivery: int) -> list[Action]:
-        """A handler whose call was cancelled has ended. Before that, only HandlerDone ends a call."""
-        handler = self._handlers.get(delivery)
-        return [] if handler is None or self._is_open(handler) else self._free(handler)
-
     def expire(self, now: float) -> list[Action]:
         """Answer the calls whose deadline has come, and stop their handlers."""
         if self._quiet_at is not None and self._quiet_at <= now:

@@ -18,7 +18,7 @@ from macula.core.commands import (
     Unadvertise,
 )
 from macula.core.effects import Completed, PauseReading
-from macula.core.events import CommandGiven, Consumed, PathMoved, PeerSuspect, SendBlocked, SendReady, Tick
+from macula.core.events import CommandGiven, PathMoved, PeerSuspect, SendBlocked, SendReady, Tick
 from macula.core.record import Kind
 from macula.core.requests import (
     Draining,
@@ -149,8 +149,6 @@ class Rpc:
                 return [*down, *self._streams.ready(peer, now)]
             case SendBlocked() | SendReady():
                 return self._streams.lane(event, now)
-            case Consumed(delivery):
-                return self._provider.consumed(delivery)
             case Draining():
                 self._provider.drain(now)
             case _:

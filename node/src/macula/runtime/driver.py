@@ -60,6 +60,8 @@ class Driver:
         self._application: Application | None = None
         self._waiting: list[Event] = []
         """What comes with the next events of the transport: those wait for it no longer than a turn."""
+        self._consumed: dict[int, int] = {}
+        """How many events, by subscription: they come with the others."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._arming = False
@@ -82,6 +84,9 @@ class Driver:
 
     def deliver(self, events: Sequence[Event]) -> None:
         """Let the engine handle what waits and then these events now, or as soon as it has started."""
+        if self._consumed:
+            self._waiting += [Consumed(subscription, count) for subscription, count in self._consumed.items()]
+            self._consumed.clear()
         if self._waiting:
             events = (*self._waiting, *events)
             self._waiting.clear()
@@ -90,9 +95,11 @@ class Driver:
         elif events and not self._closed:
             self._carry_out(self.engine.handle_all(events, time.monotonic(), time.time()))
 
-    def consumed(self, delivery: int) -> None:
-        """The application is done with an event."""
-        self._soon(Consumed(delivery))
+    def consumed(self, subscription: int) -> None:
+        """The application is done with an event of this subscription. Harmless once the node has stopped."""
+        if not self._consumed and not self._closed:
+            self._transport.wake()
+        self._consumed[subscription] = self._consumed.get(subscription, 0) + 1
 
     def give(self, command: Command) -> tuple[int, asyncio.Future[Any]]:
         """Give a command; the future ends with its result. Raises NodeClosed."""

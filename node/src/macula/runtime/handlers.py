@@ -7,6 +7,7 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from macula.core.commands import HandlerDone, SendItem
@@ -74,7 +75,8 @@ class Handlers:
 
     def subscribe(self, number: int, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
         """Where the events of the subscription with this number go."""
-        subscription = self.subscriptions[number] = self._subscription(pattern, unsubscribe)
+        consumed = partial(self._driver.consumed, number)
+        subscription = self.subscriptions[number] = self._subscription(pattern, consumed, unsubscribe)
         return subscription
 
     def deliver(self, delivery: int, content: Delivery) -> None:
@@ -86,7 +88,7 @@ class Handlers:
         elif isinstance(content, EventDelivery):
             subscription = self.subscriptions.get(content.subscription)
             if subscription is not None:
-                subscription.put(delivery, content)
+                subscription.put(content)
         elif incoming := self.incoming.get((delivery, content.answer)):
             incoming.put(content.payload)
 
@@ -123,8 +125,10 @@ class Handlers:
         self.incoming.pop((done.delivery, True), None)
         self._driver.tell(done)
 
-    def _subscription(self, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
-        return Subscription(pattern, self._driver.consumed, unsubscribe)
+    def _subscription(
+        self, pattern: str, consumed: Callable[[], None], unsubscribe: Callable[[], Awaitable[None]]
+    ) -> Subscription:
+        return Subscription(pattern, consumed, unsubscribe)
 
     async def _run(self, delivery: int, call: CallDelivery) -> bytes:
         procedure = self.procedures.get(call.procedure)

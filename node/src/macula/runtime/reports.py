@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from macula.identity import NodeId
 from macula.wire.values import Value
 
@@ -42,8 +44,7 @@ class PublishReport:
     latency: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class MeshEvent:
+class MeshEvent(Struct, frozen=True):
     """An event as a subscriber gets it. `sequence` counts the publisher's events of this topic within `epoch`; `missed`
     is how many before this one are known to be lost. `traceparent` (W3C Trace Context) names the span of this delivery;
     where the node does not trace, what the publisher says of its own, unchecked; or it is empty."""

@@ -31,23 +31,25 @@ class Subscription:
     def __init__(
         self,
         pattern: str,
-        consumed: Callable[[int], None],
+        consumed: Callable[[], None],
         unsubscribe: Callable[[], Awaitable[None]],
     ) -> None:
+        """`consumed` is called for each event when the application is done with it."""
         self.pattern = pattern
         self.missed = 0
         """How many events are known to be lost, because the network lost them or this subscriber was too slow."""
         self._consumed = consumed
         self._unsubscribe = unsubscribe
-        self._queue: deque[tuple[int, EventDelivery]] = deque()
+        self._queue: deque[EventDelivery] = deque()
         self._arrived = asyncio.Event()
-        self._current: int | None = None
+        self._taken = False
         self._ended = False
 
-    def put(self, delivery: int, event: EventDelivery) -> None:
+    def put(self, event: EventDelivery) -> None:
         """The engine delivers."""
-        self._queue.append((delivery, event))
-        self._arrived.set()
+        if not self._queue:
+            self._arrived.set()
+        self._queue.append(event)
 
     def end(self) -> None:
         """No more events: iteration ends once the queue is empty."""
@@ -60,49 +62,32 @@ class Subscription:
             self.end()
             await self._unsubscribe()
         self._done()
-        while self._queue:
-            self._consumed(self._queue.popleft()[0])
+        self._queue.clear()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> MeshEvent:
         """The next event, in each publisher's order. Ends when the subscription or the node is closed."""
-        while True:
-            self._done()
-            while not self._queue:
-                if self._ended:
-                    raise StopAsyncIteration
-                self._arrived.clear()
-                await self._arrived.wait()
-            self._current, event = self._queue.popleft()
-            self.missed += event.missed
-            try:
-                payload = decode_value(event.payload)
-            except ProtocolError:
-                # The publisher broke the protocol; the rest of its events may be sound.
-                self.missed += 1
-                continue
-            return self._taken(
-                MeshEvent(
-                    event.topic,
-                    payload,
-                    event.publisher,
-                    event.epoch,
-                    event.sequence,
-                    event.missed,
-                    event.traceparent,
-                )
-            )
+        while await self._has_more():
+            if (event := self._take()) is not None:
+                return event
+        raise StopAsyncIteration
 
     async def feed(self, callback: Callback) -> None:
         """Call it, plain or async, with each event, until the subscription ends. What it raises is logged."""
-        async for event in self:
-            try:
-                await self._give(callback, event)
-            except Exception as error:  # noqa: BLE001 - one event that the application cannot take must not end the node
-                fields = {"pattern": self.pattern, "error": repr(error)}
-                log_event(_LOG, logging.ERROR, "subscribe.callback_failed", fields)
+        give = self._giving(callback)
+        while await self._has_more():
+            while self._queue:
+                if (event := self._take()) is None:
+                    continue
+                try:
+                    result = give(event)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
+                except Exception as error:  # noqa: BLE001 - one event that the application cannot take must not end the node
+                    fields = {"pattern": self.pattern, "error": repr(error)}
+                    log_event(_LOG, logging.ERROR, "subscribe.callback_failed", fields)
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,17 +97,36 @@ class Subscription:
     ) -> None:
         await self.close()
 
-    def _taken(self, event: MeshEvent) -> MeshEvent:
-        """The application begins with an event."""
-        return event
+    def _giving(self, callback: Callback) -> Callback:
+        """How an event is given to a callback."""
+        return callback
 
-    async def _give(self, callback: Callback, event: MeshEvent) -> None:
-        result = callback(event)
-        if inspect.isawaitable(result):
-            await result
+    def _take(self) -> MeshEvent | None:
+        """The application begins with the event that waits longest; None if that is none."""
+        self._done()
+        event = self._queue.popleft()
+        self._taken = True
+        self.missed += event.missed
+        try:
+            payload = decode_value(event.payload)
+        except ProtocolError:
+            # The publisher broke the protocol; the rest of its events may be sound.
+            self.missed += 1
+            return None
+        return MeshEvent(
+            event.topic, payload, event.publisher, event.epoch, event.sequence, event.missed, event.traceparent
+        )
 
     def _done(self) -> None:
         """It is done with the one that it had, if any."""
-        current, self._current = self._current, None
-        if current is not None:
-            self._consumed(current)
+        if self._taken:
+            self._taken = False
+            self._consumed()
+
+    async def _has_more(self) -> bool:
+        """Wait for an event. False if none comes any more."""
+        self._done()
+        while not self._queue and not self._ended:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return bool(self._queue)

@@ -8,7 +8,7 @@ semantic conventions for RPC and messaging. Only a node that traces is made of w
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -89,8 +89,10 @@ class TracedHandlers(Handlers):
         super().__init__(driver, tasks, threads)
         self._tracer = tracer
 
-    def _subscription(self, pattern: str, unsubscribe: Callable[[], Awaitable[None]]) -> Subscription:
-        return TracedSubscription(self._tracer, pattern, self._driver.consumed, unsubscribe)
+    def _subscription(
+        self, pattern: str, consumed: Callable[[], None], unsubscribe: Callable[[], Awaitable[None]]
+    ) -> Subscription:
+        return TracedSubscription(self._tracer, pattern, consumed, unsubscribe)
 
     async def _run(self, delivery: int, call: CallDelivery) -> bytes:
         about = {**_rpc(call.procedure), PEER: str(call.caller)}
@@ -112,28 +114,36 @@ class TracedSubscription(Subscription):
         self,
         tracer: Tracer,
         pattern: str,
-        consumed: Callable[[int], None],
+        consumed: Callable[[], None],
         unsubscribe: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(pattern, consumed, unsubscribe)
         self._tracer = tracer
         self._span: Span | None = None
 
-    def _taken(self, event: MeshEvent) -> MeshEvent:
+    def _take(self) -> MeshEvent | None:
+        event = super()._take()
+        if event is None:
+            return None
         about = {**_messaging(event.topic, "deliver", "process"), PEER: str(event.publisher)}
         self._span = self._tracer.start_span(
             f"deliver {event.topic}", _remote(event.traceparent), kind=SpanKind.CONSUMER, attributes=about
         )
-        return dataclasses.replace(event, traceparent=_traceparent(self._span))
+        return replace(event, traceparent=_traceparent(self._span))
 
-    async def _give(self, callback: Callback, event: MeshEvent) -> None:
-        span = self._span or trace.INVALID_SPAN
-        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-            try:
-                await super()._give(callback, event)
-            except Exception as error:
-                _fail(span, error)
-                raise
+    def _giving(self, callback: Callback) -> Callback:
+        async def give(event: MeshEvent) -> None:
+            span = self._span or trace.INVALID_SPAN
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                try:
+                    result = callback(event)
+                    if inspect.isawaitable(result):
+                        await result
+                except Exception as error:
+                    _fail(span, error)
+                    raise
+
+        return give
 
     def _done(self) -> None:
         super()._done()

@@ -104,7 +104,7 @@ class SimNode:
             return
         if isinstance(content, EventDelivery):
             self.events.append(content)
-            self.deliver(Consumed(delivery))
+            self.deliver(Consumed(content.subscription))
             return
         self.calls.append(content)
         result = self.handlers[content.procedure](content)
