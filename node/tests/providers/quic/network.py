@@ -95,6 +95,8 @@ class Network:
         self.deaf: dict[Address, tuple[float, float]] = {}
         """from when until when what comes for a host lies in its socket, since other programs have its processor"""
         self.tap: Callable[[bytes, Address, Address], bool] = lambda data, source, target: True
+        self.mtu = MTU
+        """the largest datagram that the hosts' own links take"""
         self.sent: Counter[tuple[Address, Address]] = Counter()
         self._flying: list[tuple[float, int, bytes, Address, Address]] = []
         self._count = 0
@@ -164,7 +166,9 @@ class Network:
         for host in self._unique():
             host.events += host.endpoint.events()
             for data, target in host.endpoint.datagrams_to_send(self.now):
-                assert len(data) <= MTU
+                if len(data) > self.mtu:
+                    host.endpoint.refused(len(data), target, self.now)
+                    continue
                 source = self.translate.get((host.address, target), host.address)
                 self._fly(data, source, target)
             host.events += host.endpoint.events()

@@ -39,7 +39,7 @@ def test_the_ladder_is_climbed_step_by_step_and_the_search_ends_at_its_top() -> 
 
 def test_the_limit_is_the_last_step() -> None:
     assert search(SMALLEST_DATAGRAM).due(1.0) is None
-    for limit, steps in ((1300, [1280, 1300]), (1280, [1280]), (8900, [*LADDER, 8900])):
+    for limit, steps in ((1300, [1280, 1300]), (1280, [1280]), (8900, [*LADDER[:-1], 8900]), (9000, [*LADDER, 9000])):
         mtu = search(limit)
         climbed = []
         while (probe := mtu.due(1.0)) is not None:

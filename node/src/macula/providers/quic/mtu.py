@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from macula.core.route import Relayed, Route
 from macula.providers.quic.relay.frame import OVERHEAD
-from macula.providers.quic.settings import ETHERNET_DATAGRAM, LARGEST_DATAGRAM, SMALLEST_DATAGRAM
+from macula.providers.quic.settings import ETHERNET_DATAGRAM, JUMBO_DATAGRAM, LARGEST_DATAGRAM, SMALLEST_DATAGRAM
 
-LADDER = (1280, 1344, ETHERNET_DATAGRAM)
+LADDER = (1280, 1344, ETHERNET_DATAGRAM, JUMBO_DATAGRAM)
 """UDP payloads in bytes. 1344 fits links of 1400, as tunnels have; 1280 fits two of them in each other."""
 TRIES = 3
 """Lost probes after which a size is not used (MAX_PROBES, RFC 8899, section 5.1.2)."""

@@ -12,6 +12,8 @@ LARGEST_DATAGRAM = 65527
 ETHERNET_DATAGRAM = 1408
 """Leaves, in the 1500 bytes of Ethernet, the headers of IPv4 and UDP and the 63 bytes of a relay's frame, or those of
 IPv6 and UDP and 44 bytes more."""
+JUMBO_DATAGRAM = 8908
+"""The same in the 9000 bytes of jumbo frames, which many data centres have, and the loopback of any host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class QuicSettings:
 
     alpn: str = "macula"
     """Application protocol that both sides must name (RFC 7301)."""
-    max_datagram_size: int = ETHERNET_DATAGRAM
+    max_datagram_size: int = JUMBO_DATAGRAM
     """Largest UDP payload that a path is probed for, 1200 to 65527. Datagrams start at 1200, grow to what arrives."""
     lane_window: int = 1 << 20
     """What a peer may send on a lane before it is consumed; the connection's window is that of all lanes together."""
