@@ -14,6 +14,8 @@ from macula.providers.quic.mtu import Probe
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_configuration
 
+from .pair import connected_pair, exchange
+
 CONNECTION = {
     "_close_event", "_configuration", "_cryptos", "_flush_builder", "_initialize", "_is_client", "_local_max_data",
     "_local_max_streams_bidi", "_local_max_streams_uni", "_loss", "_max_datagram_size", "_network_paths",
@@ -78,25 +80,6 @@ def test_packets_in_flight_do_not_count_after_a_path_reset() -> None:
     quic.reset_path()
     assert quic._loss.bytes_in_flight == 0 and quic.congestion_window == before == 12000
     assert not any(packet.in_flight for space in quic._loss.spaces for packet in space.sent_packets.values())
-
-
-def connected_pair() -> tuple[TunedConnection, TunedConnection]:
-    made = []
-    for seed, is_client in ((1, True), (2, False)):
-        identity = Identity.from_random(random.Random(seed))
-        made.append(make_configuration(identity, make_certificate(identity, 1), QuicSettings(), is_client=is_client))
-    client = TunedConnection(made[0])
-    client.connect(VIRTUAL_ADDRESS, 1.0)
-    server = TunedConnection(made[1], client.original_destination_connection_id)
-    for step in range(1, 10):
-        exchange(client, server, 1.0 + step / 100)
-    return client, server
-
-
-def exchange(one: TunedConnection, other: TunedConnection, now: float) -> None:
-    for sender, receiver in ((one, other), (other, one)):
-        for data, _ in sender.datagrams_to_send(now):
-            receiver.receive_datagram(data, VIRTUAL_ADDRESS, now)
 
 
 @pytest.mark.parametrize("size", [1201, 1280, 1408, 8900, 65527])

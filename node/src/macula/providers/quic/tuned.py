@@ -1,4 +1,4 @@
-"""aioquic's connection with what a mesh needs of it, and every private part of it that we touch, in one place.
+"""aioquic's connection with what a mesh needs of it. Here and in `steady` are all private parts of it that we touch.
 
 What differs: both sides show an Ed25519 certificate, windows follow what was consumed instead of doubling, streams are
 limited to the lanes, congestion state can be reset when the path below changes, and datagrams can grow with what is
@@ -17,7 +17,6 @@ from aioquic.quic.congestion.base import create_congestion_control
 from aioquic.quic.connection import (
     CONNECTION_LIMIT_FRAME_CAPACITY,
     MAX_STREAM_DATA_FRAME_CAPACITY,
-    QuicConnection,
     QuicConnectionError,
     QuicConnectionState,
     QuicReceiveContext,
@@ -36,6 +35,7 @@ from macula.providers.quic.congestion import ALGORITHM, WatchfulReno
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis, QlogTrace
 from macula.providers.quic.mtu import Probe
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
+from macula.providers.quic.steady import SteadyConnection
 
 # What goes wrong is reported as events; aioquic's warnings would let any peer write to our log.
 logging.getLogger("quic").setLevel(logging.CRITICAL)
@@ -78,7 +78,7 @@ def make_configuration(
     return configuration
 
 
-class TunedConnection(QuicConnection):
+class TunedConnection(SteadyConnection):
     """A QuicConnection of the mesh. Use its public methods as in aioquic, with VIRTUAL_ADDRESS as the address."""
 
     def __init__(
@@ -94,8 +94,6 @@ class TunedConnection(QuicConnection):
         )
         for limit, streams in ((self._local_max_streams_bidi, 0), (self._local_max_streams_uni, len(Lane))):
             limit.value = limit.sent = streams
-        self.main_space: QuicPacketSpace | None = None
-        """Packets after the handshake."""
         self.proofs = 0
         """Packets received that only the peer can have made: those after the Initial ones, whose keys are public."""
         self.outcomes: list[tuple[int, bool]] = []
@@ -245,7 +243,6 @@ class TunedConnection(QuicConnection):
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
-        self.main_space = self._spaces[Epoch.ONE_RTT]
         self.tls._signature_algorithms = [SignatureAlgorithm.ED25519]
         # aioquic's client would make a key for each group that it knows; P-384 and X448 cost a third of a handshake.
         self.tls._supported_groups = [Group.X25519]
