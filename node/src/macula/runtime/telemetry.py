@@ -107,7 +107,7 @@ class Telemetry:
     def __init__(self, log: TraceLog) -> None:
         """`log` writes every trace as a line, whoever listens."""
         self._log = log
-        self._attached: dict[str, tuple[tuple[str, ...], Handler]] = {}
+        self._attached: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[str, tuple[tuple[str, Handler], ...]] = {}
 
     def attach(self, handler_id: str, events: str | Sequence[str], handler: Handler) -> None:
@@ -116,22 +116,24 @@ class Telemetry:
         It must be quick and must not call the node's methods; what takes time it hands on. When it raises, that is
         logged and it is detached. Raises ArgumentError for an id that is taken and a name that is none of EVENTS.
         """
-        names = (events,) if isinstance(events, str) else tuple(dict.fromkeys(events))
-        unknown = [name for name in names if name not in EVENTS]
-        if unknown or not names:
+        self.attach_each(handler_id, dict.fromkeys((events,) if isinstance(events, str) else events, handler))
+
+    def attach_each(self, handler_id: str, handlers: Mapping[str, Handler]) -> None:
+        """As attach, with a handler for each name."""
+        unknown = [name for name in handlers if name not in EVENTS]
+        if unknown or not handlers:
             raise ArgumentError("events", f"there are {', '.join(EVENTS)}; not {', '.join(unknown) or 'none'}")
         if handler_id in self._attached:
             raise ArgumentError("handler_id", f"{handler_id!r} is attached already")
         if len(self._attached) >= MAX_HANDLERS:
             raise ArgumentError("handler_id", f"{MAX_HANDLERS} handlers are attached, the most that are allowed")
-        self._attached[handler_id] = names, handler
-        for name in names:
+        self._attached[handler_id] = tuple(handlers)
+        for name, handler in handlers.items():
             self._listeners[name] = (*self._listeners.get(name, ()), (handler_id, handler))
 
     def detach(self, handler_id: str) -> None:
         """Call this handler no longer. Harmless for one that is not attached."""
-        names, _ = self._attached.pop(handler_id, ((), None))
-        for name in names:
+        for name in self._attached.pop(handler_id, ()):
             self._listeners[name] = tuple(each for each in self._listeners[name] if each[0] != handler_id)
 
     def emit(self, trace: Trace) -> None:
@@ -139,13 +141,10 @@ class Telemetry:
         if listeners := self._listeners.get(trace.name):
             event = TelemetryEvent(trace.name, trace.measurements, trace.fields)
             for handler_id, handler in listeners:
-                self._call(handler_id, handler, event)
+                try:
+                    handler(event)
+                except Exception as error:  # noqa: BLE001 - whatever a handler does wrong, the node goes on
+                    self.detach(handler_id)
+                    fields = {"handler": handler_id, "name": event.name, "error": repr(error)}
+                    log_event(_LOG, logging.ERROR, "telemetry.handler_detached", fields)
         self._log.write(trace)
-
-    def _call(self, handler_id: str, handler: Handler, event: TelemetryEvent) -> None:
-        try:
-            handler(event)
-        except Exception as error:  # noqa: BLE001 - whatever a handler does wrong, the node goes on
-            self.detach(handler_id)
-            fields = {"handler": handler_id, "name": event.name, "error": repr(error)}
-            log_event(_LOG, logging.ERROR, "telemetry.handler_detached", fields)

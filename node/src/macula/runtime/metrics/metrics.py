@@ -23,7 +23,7 @@ class Metrics(Collector):
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._recorder = Recorder()
-        telemetry.attach(_HANDLER, self._recorder.events, self._recorder.record)
+        telemetry.attach_each(_HANDLER, self._recorder.handlers())
         self._status: Mapping[str, Any] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)

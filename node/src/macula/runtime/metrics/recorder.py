@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -10,13 +10,14 @@ from prometheus_client.core import Metric
 from macula.core.route import PathKind
 from macula.runtime.metrics import families as of
 from macula.runtime.metrics.tallies import Distribution, Tally, sample
-from macula.runtime.telemetry import TelemetryEvent
+from macula.runtime.telemetry import Handler, TelemetryEvent
 
-_CALL_CODES, _CLOSE_CODES = frozenset(of.CALL_CODES), frozenset(of.CLOSE_CODES)
+_CALL_CODES = {code: code for code in of.CALL_CODES}
+_CLOSE_CODES = {code: code for code in of.CLOSE_CODES}
 
 
 class Recorder:
-    """Attach `record` to `events`."""
+    """Attach `handlers`."""
 
     def __init__(self) -> None:
         self._calls, self._handled = Tally(of.CALLS), Tally(of.HANDLED)
@@ -35,33 +36,27 @@ class Recorder:
         self._over_quota = Tally(of.OVER_QUOTA)
         self._limits = Tally(of.LIMITS)
         self._nat: dict[tuple[str, ...], float] = {}
-        self._rules: dict[str, Callable[[Mapping[str, float], Mapping[str, Any]], None]] = {
+
+    def handlers(self) -> dict[str, Handler]:
+        """What counts an event, by its name."""
+        return {
             "call.stop": self._call,
             "call.handled": self._handle,
             "publish.stop": self._publish,
-            "subscribe.stop": lambda numbers, about: self._subscribed.add(),
+            "subscribe.stop": lambda event: self._subscribed.add(),
             "connection.up": self._connect,
-            "connection.down": lambda numbers, about: self._disconnected.add(_closing(about)),
-            "peer.refused": lambda numbers, about: self._refused.add(_closing(about)),
-            "punch.succeeded": lambda numbers, about: self._punch("succeeded", numbers, about),
-            "punch.failed": lambda numbers, about: self._punch("failed", numbers, about),
+            "connection.down": lambda event: self._disconnected.add(_closing(event)),
+            "peer.refused": lambda event: self._refused.add(_closing(event)),
+            "punch.succeeded": lambda event: self._punch("succeeded", event),
+            "punch.failed": lambda event: self._punch("failed", event),
             "path.chosen": self._path,
-            "relay.moved": lambda numbers, about: self._failovers.add(),
-            "relay.granted": lambda numbers, about: self._granted.add(),
-            "relay.refused": lambda numbers, about: self._relay_refused.add(_closing(about)),
-            "dht.record.over_quota": lambda numbers, about: self._over_quota.add(),
-            "limit.met": lambda numbers, about: self._limits.add(about["limit"]),
+            "relay.moved": lambda event: self._failovers.add(),
+            "relay.granted": lambda event: self._granted.add(),
+            "relay.refused": lambda event: self._relay_refused.add(_closing(event)),
+            "dht.record.over_quota": lambda event: self._over_quota.add(),
+            "limit.met": lambda event: self._limits.add(str(event.metadata["limit"])),
             "nat.detected": self._detect,
         }
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """What is counted."""
-        return tuple(self._rules)
-
-    def record(self, event: TelemetryEvent) -> None:
-        """Count an event."""
-        self._rules[event.name](event.measurements, event.metadata)
 
     def metrics(self) -> Iterator[Metric]:
         """What was counted."""
@@ -83,43 +78,45 @@ class Recorder:
             "relay_failovers": int(self._failovers.total()),
         }
 
-    def _call(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
+    # A call is counted twice and in plain steps: it is what there is most of.
+
+    def _call(self, event: TelemetryEvent) -> None:
+        about: Mapping[str, Any] = event.metadata
         provider = "local" if about["local"] else "remote" if about["peer"] else "none"
-        self._calls.add(_code(about), provider)
+        self._calls.values[_CALL_CODES.get(about["code"], of.OTHER), provider] += 1
         seconds = self._stream_seconds if about["streams"] else self._call_seconds
-        seconds.observe(numbers["duration"] / 1000)
+        seconds.observe(event.measurements["duration"] / 1000)
 
-    def _handle(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._handled.add(_code(about))
+    def _handle(self, event: TelemetryEvent) -> None:
+        about: Mapping[str, Any] = event.metadata
+        self._handled.values[(_CALL_CODES.get(about["code"], of.OTHER),)] += 1
         seconds = self._stream_handled_seconds if about["streams"] else self._handled_seconds
-        seconds.observe(numbers["duration"] / 1000)
+        seconds.observe(event.measurements["duration"] / 1000)
 
-    def _publish(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._published.add(str(about["qos"]), _code(about))
+    def _publish(self, event: TelemetryEvent) -> None:
+        numbers, about = event.measurements, event.metadata
+        self._published.add(str(about["qos"]), _CALL_CODES.get(str(about["code"]), of.OTHER))
         self._deliveries.add("delivered", by=numbers["subscribers"])
         self._deliveries.add("failed", by=numbers["failed"])
 
-    def _connect(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._connected.add("inbound" if about["inbound"] else "outbound", about["path"])
+    def _connect(self, event: TelemetryEvent) -> None:
+        about = event.metadata
+        self._connected.add("inbound" if about["inbound"] else "outbound", str(about["path"]))
 
-    def _punch(self, outcome: str, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._punches.add(outcome, about["mine"], about["theirs"])
-        self._probes.add(by=numbers["probes"])
+    def _punch(self, outcome: str, event: TelemetryEvent) -> None:
+        about = event.metadata
+        self._punches.add(outcome, str(about["mine"]), str(about["theirs"]))
+        self._probes.add(by=event.measurements["probes"])
 
-    def _path(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._paths.add(about["before"], about["path"])
-        if (about["before"], about["path"]) == (PathKind.RELAYED, PathKind.DIRECT):
-            self._direct_seconds.observe(numbers["duration"] / 1000)
+    def _path(self, event: TelemetryEvent) -> None:
+        before, path = str(event.metadata["before"]), str(event.metadata["path"])
+        self._paths.add(before, path)
+        if (before, path) == (PathKind.RELAYED, PathKind.DIRECT):
+            self._direct_seconds.observe(event.measurements["duration"] / 1000)
 
-    def _detect(self, numbers: Mapping[str, float], about: Mapping[str, Any]) -> None:
-        self._nat = {tuple(str(about[label.name]) for label in of.NAT.labels): 1}
-
-
-def _code(about: Mapping[str, Any]) -> str:
-    code: str = about["code"]
-    return code if code in _CALL_CODES else of.OTHER
+    def _detect(self, event: TelemetryEvent) -> None:
+        self._nat = {tuple(str(event.metadata[label.name]) for label in of.NAT.labels): 1}
 
 
-def _closing(about: Mapping[str, Any]) -> str:
-    code: str = about["code"]
-    return code if code in _CLOSE_CODES else of.OTHER
+def _closing(event: TelemetryEvent) -> str:
+    return _CLOSE_CODES.get(str(event.metadata["code"]), of.OTHER)
