@@ -26,6 +26,7 @@ from macula.core.requests import (
     Release,
     SendFailed,
     SendTo,
+    SendToAll,
     WithdrawRecord,
 )
 from macula.core.service import Action, ServiceEvent
@@ -186,6 +187,10 @@ class Net:
         match action:
             case SendTo():
                 self._send(number, node, action)
+            case SendToAll(peers, lane, message, token):
+                assert peers
+                for peer in peers:
+                    self._send(number, node, SendTo(peer, lane, message, token))
             case FindRecords(token, _, Kind.TOPIC, name, _):
                 found = tuple(self.records[name][key] for key in sorted(self.records[name]))
                 self.later(self.lookup_delay, number, RecordsFound(token, found))

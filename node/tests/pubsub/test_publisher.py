@@ -23,6 +23,7 @@ from macula.core.requests import (
     Release,
     SendFailed,
     SendTo,
+    SendToAll,
 )
 from macula.core.results import PublishResult
 from macula.core.service import Action, ServiceEvent
@@ -81,11 +82,16 @@ class Play:
 
 def sends(actions: list[Action]) -> list[tuple[NodeId, int]]:
     """Receiver and sequence of each Publish."""
-    return [(a.peer, a.message.sequence) for a in actions if isinstance(a, SendTo) and isinstance(a.message, Publish)]
+    sent: list[tuple[NodeId, int]] = []
+    for action in actions:
+        if isinstance(action, SendTo | SendToAll) and isinstance(action.message, Publish):
+            peers = (action.peer,) if isinstance(action, SendTo) else action.peers
+            sent += [(peer, action.message.sequence) for peer in peers]
+    return sent
 
 
 def token_of(action: Action) -> int:
-    assert isinstance(action, SendTo)
+    assert isinstance(action, SendTo | SendToAll)
     assert action.token is not None
     return action.token
 
@@ -113,12 +119,12 @@ def test_all_prefixes_are_looked_up_and_then_one_message_goes_to_each() -> None:
 
 def test_qos_0_completes_when_handed_over_and_traces_what_fails_later() -> None:
     play = Play(subscribers=(A, B))
-    to_a, to_b, completed = play.publish(1, qos=0)
+    sent, completed = play.publish(1, qos=0)
+    assert sent == SendToAll((A, B), Lane.PUBSUB, Publish(REALM, TOPIC, b"p", 0, EPOCH, 0, 0), token_of(sent))
     assert completed == Completed(1, PublishResult((A, B), {}))
-    assert play(SendFailed(token_of(to_b), B, "busy", "full")) == []
+    assert play(SendFailed(token_of(sent), B, "busy", "full")) == []
     assert play.traces[-1].name == "publish.failed"
     assert play.traces[-1].fields == {"peer": str(B), "code": "busy", "reason": "full"}
-    assert token_of(to_a) != token_of(to_b)
     assert play.service.next_deadline() is None
 
 

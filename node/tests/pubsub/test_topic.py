@@ -18,32 +18,36 @@ def topic() -> Topic:
 
 
 def test_an_event_counts_as_on_its_way_for_the_reorder_wait(topic: Topic) -> None:
-    assert topic.number([A], 10.0) == 0
+    assert topic.number((A,), 10.0) == 0
     for number, now in enumerate((10.05, 10.1, 10.19), start=1):
-        assert topic.number([A], now) == number
+        assert topic.number((A,), now) == number
         assert topic.floor(A, number, now) == 0
-    assert topic.number([A], 10.25) == 4
+    assert topic.number((A,), 10.25) == 4
     assert topic.floor(A, 4, 10.25) == 0, "the one at 10.1 can still come"
     assert topic.floor(A, 4, 10.46) == 4, "all before 10.25 were sent long ago"
     assert topic.floor(A, 4, 99.0) == 4
-    assert topic.number([A], 150.0) == 5
+    assert topic.number((A,), 150.0) == 5
     assert topic.floor(A, 5, 150.0) == 5
 
 
 def test_a_subscriber_who_joins_waits_for_nothing_before(topic: Topic) -> None:
     for i in range(5):
-        topic.number([A], 10.0 + i / 100)
-    sequence = topic.number([A, B], 10.06)
+        topic.number((A,), 10.0 + i / 100)
+    sequence = topic.number((A, B), 10.06)
     assert topic.floor(A, sequence, 10.06) == 0
     assert topic.floor(B, sequence, 10.06) == sequence == 5
+    assert topic.floors((A, B), sequence, 10.06) == {0: [A], 5: [B]}
+    sequence = topic.number((A, B), 11.0)
+    assert topic.floors((A, B), sequence, 11.0) == {6: [A, B]}, "nothing is on its way to either"
+    assert topic.floors((), sequence, 11.0) == {}
 
 
 def test_the_floor_is_not_above_what_is_unsettled(topic: Topic) -> None:
     publication = Publication(1, "a.b", b"", 1, 10.0, 20.0)
     outbox = topic.outboxes[A] = Outbox("a.b", A, 4, 4, 1.0)
-    outbox.add(publication, topic.number([A], 10.0))
-    topic.number([A], 15.0)
-    sequence = topic.number([A], 19.0)
+    outbox.add(publication, topic.number((A,), 10.0))
+    topic.number((A,), 15.0)
+    sequence = topic.number((A,), 19.0)
     assert topic.floor(A, sequence, 19.0) == 0
     assert topic.floor(B, sequence, 19.0) == sequence
     assert not topic.is_idle

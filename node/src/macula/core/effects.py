@@ -44,6 +44,15 @@ class SendMessage(Struct, frozen=True, gc=False):
     compressed: bool = False
 
 
+class Multicast(Struct, frozen=True, gc=False):
+    """As SendMessage, the same to several peers: it is encoded once."""
+
+    peers: tuple[NodeId, ...]
+    lane: Lane
+    message: Message
+    compressed: bool = False
+
+
 class ClosePeer(Struct, frozen=True, gc=False):
     """Send Disconnect with this code (of wire.codes) and reason, then close. Answered by PeerLost."""
 
@@ -179,6 +188,7 @@ class Trace(Struct, frozen=True, gc=False):
 EndpointEffect = (
     Dial
     | SendMessage
+    | Multicast
     | ClosePeer
     | PauseReading
     | SendDatagram

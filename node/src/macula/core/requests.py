@@ -40,6 +40,15 @@ class SendTo(Struct, frozen=True, gc=False):
     needs: str = ""
 
 
+class SendToAll(Struct, frozen=True, gc=False):
+    """As SendTo, one message to several peers. With a token, each that it was not handed over for is answered."""
+
+    peers: tuple[NodeId, ...]
+    lane: Lane
+    message: Message
+    token: int | None = None
+
+
 class LearnPeer(Struct, frozen=True, gc=False):
     """A verified peer record was seen: keep it in the address book."""
 
@@ -170,6 +179,7 @@ class Unsealed(Struct, frozen=True, gc=False):
 
 Request = (
     SendTo
+    | SendToAll
     | LearnPeer
     | LearnAddress
     | NameRelays

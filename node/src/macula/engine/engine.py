@@ -246,6 +246,7 @@ class Engine:
         peers = self._peers
         routes: dict[type[_Item], Callable[[Any], None]] = {
             req.SendTo: self._send,
+            req.SendToAll: lambda item: self._work.extend(peers.send_all(item, self._now)),
             req.Received: self._received,
             req.Hold: self._hold,
             req.Release: lambda item: peers.hold(item, self._now),

@@ -31,6 +31,7 @@ from macula.core.requests import (
     Release,
     SendFailed,
     SendTo,
+    SendToAll,
 )
 from macula.core.results import PeerStatus, PoolStatistics
 from macula.core.route import Relayed
@@ -39,6 +40,7 @@ from macula.core.timers import Timers, earliest
 from macula.engine.crowd import Crowd
 from macula.engine.dialer import DISCONNECTED, Dialer
 from macula.engine.hello import check_hello, check_realm, make_hello
+from macula.engine.multicast import split
 from macula.engine.notices import AddressFailed, AddressUp, Notice, is_ordinary, refusal
 from macula.engine.peer import Peer, State
 from macula.engine.pool import ConnectionPool
@@ -85,6 +87,13 @@ class PeerTable:
         if peer.state is not State.UP:
             return self._queue(peer.waiting, request)
         return self._transmit(peer, request)
+
+    def send_all(self, request: SendToAll, now: float) -> list[Outcome]:
+        """As send, to several peers."""
+        together, others = split(request, self._peers)
+        for multicast in together:
+            self._pool.get_all(multicast.peers, now)
+        return [*together, *(outcome for other in others for outcome in self.send(other, now))]
 
     def hold(self, request: Hold | Release, now: float) -> None:
         """Count a use of a connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from macula.core.results import PoolStatistics
@@ -37,6 +38,13 @@ class ConnectionPool:
         entry.last_used = now
         self._entries.move_to_end(peer)
         return True
+
+    def get_all(self, peers: Iterable[NodeId], now: float) -> None:
+        """As get, of several that are connected."""
+        for peer in peers:
+            self._hits += 1
+            self._entries[peer].last_used = now
+            self._entries.move_to_end(peer)
 
     def touch(self, peer: NodeId, now: float) -> None:
         """The connection was used, in either direction."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from macula.core.commands import PublishEvent
 from macula.core.effects import Completed, Trace
 from macula.core.lanes import Lane
-from macula.core.requests import Hold, RecordsFound, Release, SendFailed, SendTo
+from macula.core.requests import Hold, RecordsFound, Release, SendFailed, SendTo, SendToAll
 from macula.core.results import PublishResult
 from macula.core.service import Action
 from macula.core.timers import Timers
@@ -194,14 +194,13 @@ class Publisher:
 
     def _release(self, topic: Topic, publication: Publication, now: float) -> None:
         """Give an event its number and send it to everybody who is to get it."""
-        nodes = list(topic.listing.nodes)
+        nodes = tuple(topic.listing.nodes)
         if self._is_local(topic.name):
-            nodes.append(self._node_id)
+            nodes += (self._node_id,)
         sequence = publication.sequence = topic.number(nodes, now)
         for node in nodes:
             outbox = topic.outboxes.get(node)
             if publication.qos == 0 and (outbox is None or not outbox.holds_back):
-                self._send(topic, node, publication, sequence, now)
                 publication.delivered.append(node)
             elif outbox is not None and outbox.is_full:
                 publication.failed[node] = Busy.code
@@ -209,21 +208,25 @@ class Publisher:
                 outbox = outbox or self._open(topic, node)
                 outbox.add(publication, sequence)
                 publication.pending[node] = None
+        for floor, alike in topic.floors(publication.delivered, sequence, now).items():
+            message = self._message(topic, publication, sequence, floor)
+            self._emit(SendToAll(tuple(alike), Lane.PUBSUB, message, next(self._tokens)))
         if not publication.pending:
             self._finish(publication, now)
         for node in list(publication.pending):
             self._flush(topic.outboxes[node], now)
 
+    def _message(self, topic: Topic, publication: Publication, sequence: int, floor: int) -> Publish:
+        about = publication.payload, publication.qos, topic.epoch
+        return Publish(self._realm, topic.name, *about, sequence, floor, publication.traceparent)
+
     def _send(self, topic: Topic, node: NodeId, publication: Publication, sequence: int, now: float) -> int:
         floor = topic.floor(node, sequence, now)
-        message = publication.message
         # The same for most subscribers, so that the transport encodes it once for all of them.
-        if message is None or message.floor != floor:
-            about = publication.payload, publication.qos, topic.epoch
-            order = sequence, floor, publication.traceparent
-            message = publication.message = Publish(self._realm, topic.name, *about, *order)
+        if publication.message is None or publication.message.floor != floor:
+            publication.message = self._message(topic, publication, sequence, floor)
         token = next(self._tokens)
-        self._emit(SendTo(node, Lane.PUBSUB, message, token))
+        self._emit(SendTo(node, Lane.PUBSUB, publication.message, token))
         return token
 
     def _flush(self, outbox: Outbox, now: float, retry: bool = False) -> None:

@@ -6,6 +6,8 @@ import random
 from collections import deque
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from macula.core.commands import PublishEvent, Subscribe, Unsubscribe
 from macula.core.effects import Completed
 from macula.core.events import CommandGiven, Consumed, Tick
@@ -20,6 +22,7 @@ from macula.core.requests import (
     Release,
     SendFailed,
     SendTo,
+    SendToAll,
 )
 from macula.core.service import Action, ServiceEvent
 from macula.core.timers import earliest
@@ -144,7 +147,12 @@ class PubSub:
                 pass
 
     def _emit(self, action: Action) -> None:
-        if not isinstance(action, _TO_PEER) or action.peer != self._node_id:
+        if isinstance(action, SendToAll) and self._node_id in action.peers:
+            self._to_self.append(action.message)
+            others = tuple(peer for peer in action.peers if peer != self._node_id)
+            if others:
+                self._actions.append(replace(action, peers=others))
+        elif not isinstance(action, _TO_PEER) or action.peer != self._node_id:
             self._actions.append(action)
         elif isinstance(action, SendTo):
             self._to_self.append(action.message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from macula.identity import NodeId
 from macula.pubsub.directory import Listing
@@ -25,6 +26,7 @@ class Topic:
         self._marked_at = 0.0
         self._mark = 0
         self._recent = 0
+        self._nodes: tuple[NodeId, ...] = ()
         self._since: dict[NodeId, int] = {}
 
     @property
@@ -37,13 +39,15 @@ class Topic:
         """Whether nothing is lost when this object is forgotten."""
         return not self.waiting and not self.outboxes
 
-    def number(self, nodes: list[NodeId], now: float) -> int:
+    def number(self, nodes: tuple[NodeId, ...], now: float) -> int:
         """The sequence of the next event, which goes to these nodes."""
         self._age(now)
         sequence = self._next
         self._next += 1
-        since = self._since
-        self._since = {node: since.get(node, sequence) for node in nodes}
+        if nodes != self._nodes:
+            self._nodes = nodes
+            since = self._since
+            self._since = {node: since.get(node, sequence) for node in nodes}
         return sequence
 
     def floor(self, node: NodeId, sequence: int, now: float) -> int:
@@ -53,10 +57,19 @@ class Topic:
         `reorder_wait` counts as on its way (marks are set at least that far apart, and the last but one counts). It is
         never below the first one this subscriber was sent, so that one who joins does not wait for what is not his.
         """
+        return next(iter(self.floors((node,), sequence, now)))
+
+    def floors(self, nodes: Iterable[NodeId], sequence: int, now: float) -> dict[int, list[NodeId]]:
+        """As floor, of several subscribers: those with the same one together, who are nearly always all."""
         self._age(now)
-        floor = min(sequence, max(self._recent, self._since.get(node, sequence)))
-        outbox = self.outboxes.get(node)
-        return min(floor, outbox.lowest) if outbox is not None and outbox.entries else floor
+        alike: dict[int, list[NodeId]] = {}
+        for node in nodes:
+            floor = min(sequence, max(self._recent, self._since.get(node, sequence)))
+            outbox = self.outboxes.get(node)
+            if outbox is not None and outbox.entries:
+                floor = min(floor, outbox.lowest)
+            alike.setdefault(floor, []).append(node)
+        return alike
 
     def _age(self, now: float) -> None:
         age = now - self._marked_at

@@ -16,6 +16,7 @@ from macula.core.effects import (
     Dial,
     EndClient,
     LeaveRelay,
+    Multicast,
     OpenSocket,
     PauseReading,
     SendBeside,
@@ -132,6 +133,10 @@ class Network:
                 self._dial(source, effect)
             case SendMessage(peer, lane, message, compressed):
                 self._send(source, peer, lane, encode(message, compressed=compressed))
+            case Multicast(peers, lane, message, compressed):
+                frame = encode(message, compressed=compressed)
+                for peer in peers:
+                    self._send(source, peer, lane, frame)
             case ClosePeer(peer, code, reason):
                 self._cut(source, peer, code, reason, 0.0)
             case SendDatagram(target, data, number):

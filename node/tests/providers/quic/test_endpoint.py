@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from macula.core.effects import ClosePeer, SendDatagram
+from macula.core.effects import ClosePeer, Multicast, SendDatagram
 from macula.core.events import DatagramReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.wire import codes
@@ -22,6 +22,22 @@ def test_dial_connects_both_sides_and_messages_flow() -> None:
     assert a.numbers(Lane.RPC) == [2]
     status = a.endpoint.path(b.id)
     assert status is not None and status.hops == 2 and abs(status.rtt - 0.02) < 0.01
+
+
+def test_one_message_goes_to_several_peers_in_order_with_what_is_sent_to_each() -> None:
+    net = Network()
+    a, b = net.pair()
+    c = net.host(3)
+    a.dial(c)
+    net.run(1.0)
+    stranger = net.host(4)
+    a.send(b, numbered(1), Lane.PUBSUB)
+    a.do(Multicast((b.id, stranger.id, c.id), Lane.PUBSUB, numbered(2)))
+    a.send(b, numbered(3), Lane.PUBSUB)
+    net.run(1.0)
+    assert b.numbers(Lane.PUBSUB) == [1, 2, 3]
+    assert c.numbers(Lane.PUBSUB) == [2]
+    assert stranger.events == []
 
 
 def test_close_peer_tells_code_and_reason_after_what_was_sent() -> None:

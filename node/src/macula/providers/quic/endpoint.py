@@ -17,6 +17,7 @@ from macula.core.effects import (
     EndClient,
     EndpointEffect,
     LeaveRelay,
+    Multicast,
     PauseReading,
     SendDatagram,
     SendMessage,
@@ -221,6 +222,8 @@ class Endpoint:
                 self._dials.start(effect, now)
             case SendMessage():
                 self.send(effect)
+            case Multicast():
+                self._send_all(effect)
             case ClosePeer(peer, code, reason):
                 session = self._sessions.get(peer)
                 self._sessions.close(peer, Closing(code, reason), now)
@@ -360,6 +363,14 @@ class Endpoint:
         # An address that is not proven may be anybody's: it is not for a forger to fill our log with.
         if self._connections.is_half_open(connection) and connection.path.proven and closing.code not in _NO_FAULT:
             self._events.append(PeerRefused(who(connection), closing.code, closing.reason))
+
+    def _send_all(self, effect: Multicast) -> None:
+        frame = self._frame(effect.message, effect.compressed)
+        for peer in effect.peers:
+            session = self._sessions.get(peer)
+            if session is not None:
+                session.active.send(effect.lane, frame)
+                self._connections.touch(session.active)
 
     def _frame(self, message: Message, compressed: bool) -> bytes:
         # One message to many peers, as publishing does, is encoded once.
