@@ -69,7 +69,7 @@ def test_keys_with_tombstones_only_are_not_live() -> None:
         (forged(record(1).encoded), codes.BAD_SIGNATURE),
         (b"", codes.BAD_FRAME),
         (b"\x92\xc4\x01a\xc4\x01b", codes.BAD_MESSAGE),
-        (b"\x93\x01\x02\x03", codes.BAD_FRAME),
+        (b"\x93\x01\x02\x03", codes.BAD_MESSAGE),
         (bytes(1025), codes.TOO_LARGE),
         (record(1, ttl=86401).encoded, codes.BAD_TTL),
         (record(1, at=301).encoded, codes.NOT_YET_VALID),

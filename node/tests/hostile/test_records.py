@@ -53,7 +53,8 @@ RECORDS: dict[str, tuple[Callable[[Identity], bytes], str]] = {
     "too large": (lambda who: bytes(1025), codes.TOO_LARGE),
     "no record": (lambda who: b"\xc1", codes.BAD_FRAME),
     "an array of something": (lambda who: b"\x92\x01\x02", codes.BAD_MESSAGE),
-    "nested too deeply": (lambda who: b"\x91" * 1000, codes.BAD_FRAME),
+    "arrays in arrays": (lambda who: b"\x91" * 1000, codes.BAD_MESSAGE),
+    "cut off": (lambda who: record(who)[:-1], codes.BAD_FRAME),
 }
 
 

@@ -6,16 +6,20 @@ re-encoding, under a domain prefix. The key is derived, so a record cannot stand
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from enum import StrEnum
+from typing import Annotated
 
 import msgpack
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from macula.errors import ArgumentError, ProtocolError
 from macula.identity import Identity, NodeId, verify
 from macula.identity.names import is_name
 from macula.wire import codes
+from macula.wire.fields import U63, Node
 from macula.wire.values import Value, decode_value, encode_value
 
 DOMAIN = b"macula/2 record"
@@ -34,6 +38,7 @@ class Kind(StrEnum):
     """It subscribes patterns whose literal prefix is `name`."""
 
 
+@functools.lru_cache(4096)
 def record_key(realm: str, kind: Kind, name: str) -> bytes:
     """The 32-byte position of a name in the DHT: SHA-256 over length-prefixed realm, kind and name."""
     digest = hashlib.sha256()
@@ -96,6 +101,28 @@ def sign_record(
     return Record(realm, kind, name, identity.node_id, seq, not_before, ttl, value, encoded)
 
 
+class _Sealed(Struct, array_like=True, forbid_unknown_fields=True):
+    body: bytes
+    signature: bytes
+
+
+class _Body(Struct, array_like=True, forbid_unknown_fields=True):
+    realm: str
+    kind: Kind
+    name: str
+    node: Node
+    seq: U63
+    not_before: Annotated[int, Meta(ge=0, lt=2**53)]
+    ttl: Annotated[int, Meta(gt=0, lt=2**31)]
+    value: msgspec.Raw
+
+
+_decode_sealed = msgspec.msgpack.Decoder(_Sealed).decode
+_decode_body = msgspec.msgpack.Decoder(_Body).decode
+_node = functools.lru_cache(4096)(NodeId)
+"""Of all records of a node there is one id."""
+
+
 def open_record(encoded: bytes) -> Record:
     """The record of these bytes, its signature verified; time and quota are the storing node's concern.
 
@@ -103,28 +130,18 @@ def open_record(encoded: bytes) -> Record:
     """
     if len(encoded) > MAX_RECORD:
         raise ProtocolError(codes.TOO_LARGE, f"record must have at most {MAX_RECORD} bytes, has {len(encoded)}")
-    outer = decode_value(encoded, depth=1, items=2)
-    if type(outer) is not list or [type(part) for part in outer] != [bytes, bytes]:
-        raise ProtocolError(codes.BAD_MESSAGE, "record must be [body, signature]")
-    body, signature = outer
-    record = _decode_body(body, encoded)
-    if not verify(record.node, DOMAIN, body, signature):
-        raise ProtocolError(codes.BAD_SIGNATURE, f"record of {record.node.short} is not signed by it")
-    return record
-
-
-def _decode_body(body: bytes, encoded: bytes) -> Record:
-    fields = decode_value(body)
-    shape = [str, str, str, bytes, int, int, int]
-    if type(fields) is not list or len(fields) != 8 or [type(f) for f in fields[:7]] != shape:
-        raise ProtocolError(
-            codes.BAD_MESSAGE, "record body must be [realm, kind, name, node, seq, not_before, ttl, value]"
-        )
-    realm, kind, name, node, seq, not_before, ttl, value = fields
-    if kind not in Kind.__members__.values():
-        raise ProtocolError(codes.BAD_MESSAGE, f"record kind {kind!r} is unknown")
+    try:
+        sealed = _decode_sealed(encoded)
+        body = _decode_body(sealed.body)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(codes.BAD_MESSAGE, f"record is malformed: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(codes.BAD_FRAME, f"malformed MessagePack: {error}") from error
+    realm, name = body.realm, body.name
     if (realm and not is_name(realm)) or not is_name(name):
         raise ProtocolError(codes.BAD_MESSAGE, "record realm or name is malformed")
-    if len(node) != 32 or not (0 <= seq < 2**63 and 0 <= not_before < 2**53 and 0 < ttl < 2**31):
-        raise ProtocolError(codes.BAD_MESSAGE, "record node, seq, not_before or ttl is out of range")
-    return Record(realm, Kind(kind), name, NodeId(node), seq, not_before, ttl, value, encoded)
+    value = decode_value(body.value)
+    node = _node(body.node)
+    if not verify(node, DOMAIN, sealed.body, sealed.signature):
+        raise ProtocolError(codes.BAD_SIGNATURE, f"record of {node.short} is not signed by it")
+    return Record(realm, body.kind, name, node, body.seq, body.not_before, body.ttl, value, encoded)

@@ -22,7 +22,7 @@ class Timers(Generic[K]):
     """At most one deadline for each key, in `now` seconds. Setting and cancelling cost O(log n), the next one O(1)."""
 
     def __init__(self) -> None:
-        self._due: dict[K, tuple[float, int]] = {}
+        self._due: dict[K, tuple[float, int, K]] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._count = 0
         self.soonest = float("inf")
@@ -33,11 +33,11 @@ class Timers(Generic[K]):
         self._count += 1
         if at < self.soonest:
             self.soonest = at
-        self._due[key] = (at, self._count)
-        heapq.heappush(self._heap, (at, self._count, key))
+        deadline = self._due[key] = (at, self._count, key)
+        heapq.heappush(self._heap, deadline)
         # Replaced deadlines stay in the heap until they come up; a far one that is replaced often would pile up.
         if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
-            self._heap = [(at, count, key) for key, (at, count) in self._due.items()]
+            self._heap = list(self._due.values())
             heapq.heapify(self._heap)
 
     def cancel(self, key: K) -> None:
@@ -50,9 +50,9 @@ class Timers(Generic[K]):
     def next(self) -> float | None:
         """The earliest deadline."""
         while self._heap:
-            at, count, key = self._heap[0]
-            if self._due.get(key) == (at, count):
-                return at
+            deadline = self._heap[0]
+            if self._due.get(deadline[2]) is deadline:
+                return deadline[0]
             heapq.heappop(self._heap)
         return None
 
@@ -61,8 +61,9 @@ class Timers(Generic[K]):
         due: list[K] = []
         heap = self._heap
         while heap and heap[0][0] <= now:
-            at, count, key = heapq.heappop(heap)
-            if self._due.get(key) == (at, count):
+            deadline = heapq.heappop(heap)
+            key = deadline[2]
+            if self._due.get(key) is deadline:
                 del self._due[key]
                 due.append(key)
         self.soonest = heap[0][0] if heap else float("inf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from macula.core.effects import Trace
 from macula.core.peer_record import PeerInfo
@@ -123,8 +124,7 @@ class Publisher:
         for own in self._own.values():
             if not own.record.is_tombstone:
                 own.record = self._sign(turn, own.record.realm, own.record.kind, own.record.name, None)
-                for info in own.holders.values():
-                    self._stores.put(turn, info, own.record, _ignore)
+                self._stores.put(turn, own.holders.values(), own.record, _ignore)
         for key in self._own:
             self._timers.cancel((Due.PUBLISH, key))
         self._stores.flush_all(turn)
@@ -176,7 +176,7 @@ class Publisher:
                 continue
             distance = self._position(info.node) ^ key_position(key)
             if own.radius is None or distance < own.radius:
-                self._stores.put(turn, info, record, self._taker(own))
+                self._stores.put(turn, (info,), record, partial(self._answered, own, record))
                 left -= 1
                 if not left:
                     return
@@ -233,15 +233,14 @@ class Publisher:
             if len(closest) >= self._settings.k:
                 own.radius = self._position(closest[-1].node) ^ key_position(spread.key)
         spread.awaited = dict.fromkeys(targets)
-        for info in targets.values():
-            self._stores.put(turn, info, spread.record, lambda turn, info, code: self._stored(turn, spread, info, code))
+        self._stores.put(turn, targets.values(), spread.record, partial(self._stored, spread))
         if not targets:
             self._finish(turn, spread)
 
-    def _stored(self, turn: Turn, spread: _Spread, info: PeerInfo, code: str) -> None:
+    def _stored(self, spread: _Spread, turn: Turn, info: PeerInfo, code: str) -> None:
         own = self._own.get(spread.key)
         if own and own.record is spread.record:
-            self._taker(own)(turn, info, code)
+            self._answered(own, spread.record, turn, info, code)
         if info.node not in spread.awaited:
             return
         del spread.awaited[info.node]
@@ -257,19 +256,14 @@ class Publisher:
         if current and not spread.stored and not self._draining:
             self._set_due(turn, spread.key, self._settings.publish_retry * self._rng.uniform(1.0, 2.0))
 
-    def _taker(self, own: _Own) -> Callable[[Turn, PeerInfo, str], None]:
-        """Notes how a node answered for the record as it is now."""
-        record = own.record
-
-        def stored(turn: Turn, info: PeerInfo, code: str) -> None:
-            if code in (codes.STORED, codes.UNCHANGED):
-                own.holders[info.node] = info
-            elif code == codes.STALE and own.record is record and not self._draining:
-                self._resync(turn, record)
-            elif code:
-                turn.refuse("dht.store.refused", info.node, code)
-
-        return stored
+    def _answered(self, own: _Own, record: Record, turn: Turn, info: PeerInfo, code: str) -> None:
+        """Notes how a node answered for a record."""
+        if code in (codes.STORED, codes.UNCHANGED):
+            own.holders[info.node] = info
+        elif code == codes.STALE and own.record is record and not self._draining:
+            self._resync(turn, record)
+        elif code:
+            turn.refuse("dht.store.refused", info.node, code)
 
     def _set_due(self, turn: Turn, key: bytes, after: float) -> None:
         self._due[key] = turn.now + after

@@ -175,7 +175,7 @@ class Reader:
         for info in closest:
             lacking = findings.repairs(info.node, turn.wall, self._settings.repair_records)
             for record in lacking:
-                self._stores.put(turn, info, record, _ignore)
+                self._stores.put(turn, (info,), record, _ignore)
             left -= bool(lacking)
             if not left:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from macula.core.peer_record import PeerInfo
@@ -175,10 +176,9 @@ class RoutingTable:
                 index = (far & -far).bit_length() - 1
                 far ^= 1 << index
             members = self.bucket(index).contacts.values()
-            found += sorted(
-                (contact.info for contact in members if accept(contact.info)),
-                key=lambda info: self._position(info.node) ^ target,
-            )
+            accepted = [(contact.position ^ target, contact.info) for contact in members if accept(contact.info)]
+            accepted.sort(key=itemgetter(0))
+            found += [info for _, info in accepted]
         return found[:count]
 
     def _bucket(self, at: int) -> Bucket | None:

@@ -24,9 +24,6 @@ from macula.identity.realms import ANY_REALM, serves
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
-_NO_FAULT = frozenset({codes.STORED, codes.UNCHANGED, codes.QUOTA})
-"""What honest nodes meet every day; any other answer to a record says that something is wrong with it."""
-
 
 class Server:
     """Serves contacts and records while this node is reachable; else answers with nothing, and keeps nothing.
@@ -82,17 +79,21 @@ class Server:
             turn.emit(met(Limit.RECORD_RATE, peer))
             return codes.QUOTA
         code = self._storage.offer(encoded, peer, realm, turn.wall)
-        if code not in _NO_FAULT:
-            turn.refuse("dht.record.refused", peer, code)
-        if code in (codes.QUOTA, codes.TOO_LARGE, codes.BAD_TTL):
-            turn.emit(met(Limit.RECORDS, peer))
-        if code == codes.QUOTA:
-            turn.emit(Trace("dht.record.over_quota", {"peer": peer}, limit=f"dht.record.over_quota {peer}"))
         if code == codes.STORED:
             record = self._verifier.record(encoded)
             if record.kind is Kind.PEER and record.node == peer and not record.is_tombstone:
                 self._renewed(turn, self._verifier.peer(encoded))
+        elif code != codes.UNCHANGED:
+            self._refused(turn, peer, code)
         return code
+
+    def _refused(self, turn: Turn, peer: NodeId, code: str) -> None:
+        if code == codes.QUOTA:
+            turn.emit(Trace("dht.record.over_quota", {"peer": peer}, limit=f"dht.record.over_quota {peer}"))
+        else:
+            turn.refuse("dht.record.refused", peer, code)
+        if code in (codes.QUOTA, codes.TOO_LARGE, codes.BAD_TTL):
+            turn.emit(met(Limit.RECORDS, peer))
 
     def _page(self, turn: Turn, query: FindValue) -> tuple[list[Record], bool]:
         if not self._serving:

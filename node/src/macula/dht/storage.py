@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from macula.core.record import Record
 from macula.core.timers import Timers
@@ -18,8 +19,7 @@ _Place = tuple[bytes, NodeId]
 """The key and the node of a record: there is one for each."""
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct, gc=False):
     record: Record
     storer: NodeId
 
@@ -69,19 +69,18 @@ class Storage:
             return codes.NOT_YET_VALID
         if record.expires <= wall:
             return codes.EXPIRED
-        key = record.key
-        kept = self._kept.get(key, {}).get(record.node)
+        key, node = record.key, record.node
+        kept = self._kept.get(key, {}).get(node)
         if kept is None:
-            if not self._has_room(record.node, storer):
+            if not self._has_room(node, storer):
                 return codes.QUOTA
             self._insert(key, record, storer)
-        elif record.seq == kept.record.seq:
-            return codes.UNCHANGED
-        elif record.seq < kept.record.seq:
-            return codes.STALE
+        elif record.seq > kept.record.seq:
+            kept.record = record
+        else:
+            return codes.UNCHANGED if record.seq == kept.record.seq else codes.STALE
         # From a clock ahead of ours, a record would otherwise stay for longer than its ttl.
-        self._expiry.set((key, record.node), min(record.expires, wall + record.ttl))
-        self._kept[key][record.node] = _Kept(record, kept.storer if kept else storer)
+        self._expiry.set((key, node), min(record.expires, wall + record.ttl))
         return codes.STORED
 
     def page(self, key: bytes, after: bytes, wall: float, most: int) -> tuple[list[Record], bool]:
@@ -99,6 +98,8 @@ class Storage:
 
     def expire(self, wall: float) -> int:
         """Forget what has expired. Returns how many records that were."""
+        if self._expiry.soonest > wall:
+            return 0
         expired = self._expiry.pop_due(wall)
         for key, node in expired:
             self._remove(key, node)
@@ -125,7 +126,7 @@ class Storage:
         return True
 
     def _insert(self, key: bytes, record: Record, storer: NodeId) -> None:
-        self._kept.setdefault(key, {})
+        self._kept.setdefault(key, {})[record.node] = _Kept(record, storer)
         bisect.insort(self._nodes.setdefault(key, []), record.node)
         self._of_publisher[record.node] += 1
         self._of_storer.setdefault(storer, {})[key, record.node] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from macula.core.peer_record import PeerInfo
@@ -55,13 +55,15 @@ class Stores:
         """Whether nothing is gathered and no answer is awaited."""
         return not self._outboxes and not self._in_flight
 
-    def put(self, turn: Turn, info: PeerInfo, record: Record, on_stored: OnStored) -> None:
-        """Store a record at a node soon. `on_stored` is called once, and again if the answer comes late."""
-        outbox = self._outboxes.get(info.node)
-        if outbox is None:
-            outbox = self._outboxes[info.node] = _Outbox(info, [])
-            self._timers.set((Due.FLUSH, info.node), turn.now + self._settings.store_delay)
-        outbox.items.append(_Item(record, on_stored))
+    def put(self, turn: Turn, infos: Iterable[PeerInfo], record: Record, on_stored: OnStored) -> None:
+        """Store a record at nodes soon. `on_stored` is called once for each, and again if its answer comes late."""
+        item = _Item(record, on_stored)
+        for info in infos:
+            outbox = self._outboxes.get(info.node)
+            if outbox is None:
+                outbox = self._outboxes[info.node] = _Outbox(info, [])
+                self._timers.set((Due.FLUSH, info.node), turn.now + self._settings.store_delay)
+            outbox.items.append(item)
 
     def flush(self, turn: Turn, node: NodeId) -> None:
         """Send what was gathered for a node."""

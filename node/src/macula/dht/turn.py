@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any
 
 from macula.core.effects import Trace
@@ -12,8 +12,8 @@ from macula.core.timers import Timers
 from macula.identity import NodeId
 
 
-class Due(Enum):
-    """What a timer is for."""
+class Due(IntEnum):
+    """What a timer is for. Hashed often: an int's hash is one of C."""
 
     QUERY = auto()
     """When a query counts as failed, and later when its answer no longer counts. Detail: its request number."""
