@@ -105,6 +105,25 @@ def test_a_mesh_that_does_not_come_about_names_who_and_why() -> None:
     assert caught.value.evidence == "log of edge_b"
 
 
+def test_as_long_as_a_node_is_not_ready_only_that_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("macula_lab.mesh.mesh.time.sleep", lambda _seconds: None)
+
+    asked: list[str] = []
+
+    class Starting(Lab):
+        def execute(self, service: str, argv: Sequence[str], *, timeout: float = 60.0) -> Finished:
+            if argv[0] == "macula":
+                asked.append(service)
+                if service == "edge_b" and asked.count(service) > 2:
+                    return Finished(0, json.dumps(status_json("b", [])), "")
+            return super().execute(service, argv, timeout=timeout)
+
+    Mesh(Starting()).wait_ready()
+
+    assert sorted(asked[:2]) == sorted(asked[-2:]) == ["edge_a", "edge_b"]
+    assert asked[2:-2] == ["edge_b", "edge_b"]
+
+
 def test_a_node_that_ended_is_not_waited_for() -> None:
     lab = Lab()
     lab.logs = lambda service, tail=None: f"log of {service}"  # type: ignore[method-assign]

@@ -45,6 +45,11 @@ def test_one_that_must_be_cut_off_and_is_not_is_as_wrong(status: NodeStatus | No
     assert not_ready(EXPECTED, {"a": COMPLETE, "b": status}) == {"b": reason}
 
 
+def test_only_those_that_were_asked_are_told() -> None:
+    assert not_ready(EXPECTED, {"a": None}) == {"a": "does not answer"}
+    assert not_ready(EXPECTED, {"b": ALONE}) == {}
+
+
 def test_a_status_without_a_field_is_refused_by_name() -> None:
     told = status_json("a", ["b"])
     del told["dht"]["nodes"]

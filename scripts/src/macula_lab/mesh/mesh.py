@@ -122,25 +122,29 @@ class Mesh:
         """
         end = time.monotonic() + deadline
         expected = self.expectation()
-        while reasons := self._not_ready(expected):
+        reasons = self._not_ready(expected)
+        while reasons:
             first, why = next(iter(reasons.items()))
             ended = why.startswith(("exited", "dead", "killed"))
             if ended or time.monotonic() > end:
-                listed = "; ".join(f"{service}: {reason}" for service, reason in reasons.items())
+                told = self._not_ready(expected) or reasons
+                listed = "; ".join(f"{service}: {reason}" for service, reason in told.items())
                 when = "" if ended else f" after {deadline:g} s"
                 cause = f"{self.project} is not ready{when}: {listed}"
                 raise LabError(cause, f"macula-lab logs {first} --project {self.project}", self.engine.logs(first, 20))
             time.sleep(0.2)
+            # A command in a node takes time from nodes that start: as long as one is not ready, only that one is asked.
+            reasons = self._not_ready(expected, first) or self._not_ready(expected)
 
-    def _not_ready(self, expected: Expectation) -> dict[str, str]:
-        """The services that are not ready and why, those that ended first."""
+    def _not_ready(self, expected: Expectation, *asked: str) -> dict[str, str]:
+        """The services that do not run, those that ended first; else those that are not ready, of `asked` or of all.
+        Each with why."""
         hosts = self.engine.hosts()
         if waiting := waiting_for(hosts, expected):
             return waiting
+        names = asked or (*expected.members, *expected.cut_off)
         with ThreadPoolExecutor(max_workers=4) as pool:
-            names = [*expected.members, *expected.cut_off]
-            answers = dict(zip(names, pool.map(self._status, names), strict=True))
-        return not_ready(expected, answers)
+            return not_ready(expected, dict(zip(names, pool.map(self._status, names), strict=True)))
 
     def _status(self, service: str) -> NodeStatus | None:
         try:

@@ -7,14 +7,15 @@ from macula_lab.mesh.models import NodeStatus
 
 
 def not_ready(expected: Expectation, answers: Mapping[str, NodeStatus | None]) -> dict[str, str]:
-    """Whatever a mesh lacks for being what is expected, by node; `answers` are None where there was none."""
-    reasons = {name: lacks(answers[name], least, name in expected.hidden) for name, least in expected.members.items()}
-    for name, why in expected.cut_off.items():
-        status = answers[name]
-        if status is None:
+    """Whatever the nodes of `answers` lack for being what is expected, by node; an answer is None where none came."""
+    reasons = {}
+    for name, status in answers.items():
+        if name in expected.members:
+            reasons[name] = lacks(status, expected.members[name], name in expected.hidden)
+        elif status is None:
             reasons[name] = "does not answer"
         elif status.ready or status.peers:
-            reasons[name] = f"is connected, but cannot be: {why}"
+            reasons[name] = f"is connected, but cannot be: {expected.cut_off[name]}"
     return {name: reason for name, reason in reasons.items() if reason}
 
 
