@@ -8,6 +8,7 @@ import pytest
 
 from macula.core.effects import PauseReading
 from macula.core.lanes import Lane
+from macula.providers.quic.connection import Connection
 from macula.providers.quic.settings import QuicSettings
 from macula.wire import encode
 from macula.wire.header import pack_header
@@ -18,10 +19,18 @@ from .network import Host, Network, numbered
 FRAME = encode(numbered(1, 200_000))
 
 
+def stream_of(connection: Connection, lane: Lane) -> int:
+    """The open stream of a lane."""
+    outbound = connection._outbound._lanes[lane]
+    connection._outbound._give(outbound, b"")
+    assert outbound.stream_id is not None
+    return outbound.stream_id
+
+
 def write(host: Host, lane: Lane, data: bytes) -> None:
     """Bytes of a lane that need not be whole frames."""
     (connection,) = host.endpoint._connections
-    connection._quic.send_stream_data(connection._outbound._lanes[lane].stream_id, data)
+    connection._quic.send_stream_data(stream_of(connection, lane), data)
     host.endpoint._connections.touch(connection)
 
 
@@ -83,7 +92,7 @@ def test_a_hole_that_is_never_filled_ends_the_connection() -> None:
     a, b = net.pair()
     net.run(1.0)
     (connection,) = a.endpoint._connections
-    stream_id = connection._outbound._lanes[Lane.BULK].stream_id
+    stream_id = stream_of(connection, Lane.BULK)
     connection._quic.send_stream_data(stream_id, bytes(500_000))
     connection._quic._streams[stream_id].sender._pending.subtract(1, 100)
     a.endpoint._connections.touch(connection)

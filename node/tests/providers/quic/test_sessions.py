@@ -21,15 +21,16 @@ def dial_each_other(net: Network) -> tuple[Host, Host]:
     return a, b
 
 
-def connect_and_talk(net: Network, a: Host, b: Host, seconds: float = 3.0) -> None:
-    """Each side sends number 1, 2, 3 ... on every lane from the moment it is connected."""
+def connect_and_talk(net: Network, a: Host, b: Host, seconds: float = 3.0, later: int = 0) -> None:
+    """Each side sends number 1, 2, 3 ... on every lane from the moment it is connected; on each lane but the first one
+    it begins `later` numbers after the lane before."""
     counts = {a.id: 0, b.id: 0}
 
     def talk() -> bool:
         for host, peer in ((a, b), (b, a)):
             if host.connected and not host.lost and counts[host.id] < 40:
                 counts[host.id] += 1
-                for lane in Lane:
+                for lane in list(Lane)[: 1 + (counts[host.id] - 1) // later if later else None]:
                     host.send(peer, numbered(counts[host.id], 500), lane)
         return False
 
@@ -57,9 +58,10 @@ def test_crossing_dials_end_as_one_connection_with_the_smaller_id_as_client() ->
     skew=st.floats(0, 0.06),
     loss=st.sampled_from([0.0, 0.05, 0.1]),
     jitter=st.sampled_from([0.0, 0.02]),
+    later=st.sampled_from([0, 1, 3]),
 )
 def test_crossing_dials_lose_and_reorder_nothing_whatever_the_timing(
-    seed: int, skew: float, loss: float, jitter: float
+    seed: int, skew: float, loss: float, jitter: float, later: int
 ) -> None:
     net = Network(seed)
     net.link = Link(0.02, jitter=jitter, loss=loss)
@@ -67,13 +69,13 @@ def test_crossing_dials_lose_and_reorder_nothing_whatever_the_timing(
     a.dial(b, timeout=20.0)
     net.run(skew)
     b.dial(a, timeout=20.0)
-    connect_and_talk(net, a, b, 30.0)
+    connect_and_talk(net, a, b, 30.0, later)
     for host in (a, b):
         fresh = [event for event in host.connected if event.fresh]
         assert len(fresh) == 1 and not host.lost and not host.failed
         assert [event.dial for event in host.connected if event.dial] == [1]
         for lane in Lane:
-            assert host.numbers(lane) == list(range(1, 41))
+            assert host.numbers(lane) == list(range(1 + later * lane, 41))
         assert host.endpoint.connections == 1
 
 
@@ -96,6 +98,30 @@ def test_crossing_dials_of_a_host_so_busy_that_the_other_doubts_it_lose_nothing(
         for lane in Lane:
             assert host.numbers(lane) == list(range(1, 41))
         assert host.endpoint.connections == 1
+
+
+def test_a_lane_that_the_losing_connection_never_used_waits_for_nothing() -> None:
+    net = Network()
+    a, b = dial_each_other(net)
+    net.run(0.5)
+    for host, peer in ((a, b), (b, a)):
+        for lane in Lane:
+            host.send(peer, numbered(1), lane)
+    net.run(0.2)
+    for host in (a, b):
+        assert [host.numbers(lane) for lane in Lane] == [[1]] * len(Lane)
+
+
+def test_a_lane_is_opened_by_the_first_message_on_it() -> None:
+    net = Network()
+    a, b = net.pair()
+    net.run(1.0)
+    (theirs,) = b.endpoint._connections
+    assert list(theirs.inbound._by_lane) == [Lane.CONTROL]
+    a.send(b, numbered(1), Lane.BULK)
+    a.send(b, numbered(2), Lane.BULK)
+    net.run(1.0)
+    assert list(theirs.inbound._by_lane) == [Lane.CONTROL, Lane.BULK] and b.numbers(Lane.BULK) == [1, 2]
 
 
 def test_a_restarted_peer_replaces_its_old_connection() -> None:

@@ -1,4 +1,4 @@
-"""Lanes on streams: each side opens one long-lived unidirectional stream per lane.
+"""Lanes on streams: each side opens one long-lived unidirectional stream per lane, once it has something to say there.
 
 A peer of a version that has fewer lanes allows fewer streams: the highest lanes are then not opened, by either side.
 

@@ -24,14 +24,17 @@ def make_uplink(settings: QuicSettings) -> Pace | None:
 
 @dataclass(slots=True)
 class _Outbound:
-    stream_id: int
+    first: bytes
+    """What its stream begins with: the lane's number."""
+    stream_id: int | None = None
+    """Once there is something to say on the lane: most idle peers need the control lane only."""
     blocked: bool = False
     written: bytearray = field(default_factory=bytearray)
 
 
 class OutboundLanes:
-    """A stream for each lane that the peer has. What is written between two calls of `flush` reaches aioquic as one
-    piece; what is written to the bulk lane waits for a window of its own."""
+    """A stream for each lane that the peer has, from the first word on it. What is written between two calls of `flush`
+    reaches aioquic as one piece; what is written to the bulk lane waits for a window of its own."""
 
     def __init__(self, quic: TunedConnection, settings: QuicSettings, uplink: Pace | None = None) -> None:
         """`uplink` is shared by all connections."""
@@ -54,18 +57,19 @@ class OutboundLanes:
         return [lane for lane, outbound in self._lanes.items() if outbound.blocked]
 
     def open(self, *, continues: bool) -> None:
-        """Open them, as new ones or as those of another connection."""
+        """Open them, as new ones or as those of another connection. The control lane, by which the peer sees that the
+        connection is used, is opened at once; so are all that continue, which others wait for."""
         for lane in list(Lane)[: self._quic.streams_allowed]:
-            stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
-            self._lanes[lane] = _Outbound(stream_id)
-            self._quic.send_stream_data(stream_id, bytes([lane | CONTINUES if continues else lane]))
+            self._lanes[lane] = outbound = _Outbound(bytes([lane | CONTINUES if continues else lane]))
+            if continues or lane is Lane.CONTROL:
+                self._give(outbound, b"")
 
     def end(self) -> None:
         """End them, after all that was written."""
         for lane, outbound in self._lanes.items():
             rest = self._bulk.take_all() if lane is Lane.BULK else bytes(outbound.written)
             outbound.written.clear()
-            self._quic.send_stream_data(outbound.stream_id, rest, end_stream=True)
+            self._give(outbound, rest, end=True)
 
     def write(self, lane: Lane, frame: bytes) -> bool:
         """Write a frame, or lose it on a lane that the peer does not have. Returns whether that used up the credit."""
@@ -90,15 +94,15 @@ class OutboundLanes:
         """Give aioquic what was written; of the bulk lane what its window has room for, and the uplink."""
         for each in self._lanes.values():
             if each.written:
-                self._quic.send_stream_data(each.stream_id, bytes(each.written))
+                self._give(each, bytes(each.written))
                 each.written.clear()
         outbound = self._lanes.get(Lane.BULK)
         if outbound is None:
             return
         while self._bulk.waiting:
             allowed = self._bulk.waiting if self._uplink is None else self._allow(self._uplink, now)
-            data = self._bulk.take(self._quic.buffered(outbound.stream_id), self._quic.newest_rtt, now, allowed)
-            self._quic.send_stream_data(outbound.stream_id, data)
+            data = self._bulk.take(self._buffered(outbound), self._quic.newest_rtt, now, allowed)
+            self._give(outbound, data)
             if self._uplink is None or not data:
                 return
             self._allowed -= len(data)
@@ -128,4 +132,13 @@ class OutboundLanes:
 
     def _unsent(self, lane: Lane, outbound: _Outbound) -> int:
         waiting = self._bulk.waiting if lane is Lane.BULK else len(outbound.written)
-        return waiting + self._quic.buffered(outbound.stream_id)
+        return waiting + self._buffered(outbound)
+
+    def _buffered(self, outbound: _Outbound) -> int:
+        return 0 if outbound.stream_id is None else self._quic.buffered(outbound.stream_id)
+
+    def _give(self, outbound: _Outbound, data: bytes, *, end: bool = False) -> None:
+        if outbound.stream_id is None:
+            outbound.stream_id = self._quic.get_next_available_stream_id(is_unidirectional=True)
+            data = outbound.first + data
+        self._quic.send_stream_data(outbound.stream_id, data, end_stream=end)
