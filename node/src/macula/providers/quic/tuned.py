@@ -8,10 +8,12 @@ on the wire differ from run to run whatever the seed.
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 from typing import TextIO, cast
 
+from aioquic.quic import connection as aioquic_connection
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.congestion.base import create_congestion_control
 from aioquic.quic.connection import (
@@ -40,8 +42,13 @@ from macula.providers.quic.steady import SteadyConnection
 # What goes wrong is reported as events; aioquic's warnings would let any peer write to our log.
 logging.getLogger("quic").setLevel(logging.CRITICAL)
 
+# Each connection has a table of what frames may come when: aioquic would make the same 33 sets for each of them.
+aioquic_connection.EPOCHS = functools.cache(aioquic_connection.EPOCHS)
+
 CID_LENGTH = 8
 VERSIONS = (int(QuicProtocolVersion.VERSION_1),)
+CONNECTION_IDS = 2
+"""Ids of the peer's that we know, the fewest there may be: paths are changed beneath a connection, not by its ids."""
 MAX_TLS_MESSAGE = 1 << 16
 """Bytes of one message of the handshake: room for many certificates."""
 VIRTUAL_ADDRESS = ("peer", 1)
@@ -94,6 +101,7 @@ class TunedConnection(SteadyConnection):
         )
         for limit, streams in ((self._local_max_streams_bidi, 0), (self._local_max_streams_uni, len(Lane))):
             limit.value = limit.sent = streams
+        self._local_active_connection_id_limit = CONNECTION_IDS
         self.proofs = 0
         """Packets received that only the peer can have made: those after the Initial ones, whose keys are public."""
         self.outcomes: list[tuple[int, bool]] = []
