@@ -97,3 +97,11 @@ def test_a_provider_is_used_again_once_it_answers_or_connects() -> None:
     balancer.failed(node(2), 0.0)
     balancer.connected(node(2))
     assert len(choices(balancer, Strategy.ROUND_ROBIN, 3)) == 3
+
+
+def test_a_lone_provider_has_its_turn() -> None:
+    balancer = make()
+    balancer.failed(node(1), 0.0)
+    for strategy in Strategy:
+        assert balancer.choose(strategy, "p", [node(1)], 0.0) == node(1)
+    assert balancer.choose(Strategy.ROUND_ROBIN, "p", ALL, 100.0) == node(2)

@@ -40,10 +40,15 @@ class Balancer:
         self._latencies: LRU[NodeId, _Latency] = LRU(settings.max_measured_peers)
         self._failed: LRU[NodeId, float] = LRU(settings.max_measured_peers)
         self._suspects: set[NodeId] = set()
-        self._in_flight: Counter[NodeId] = Counter()
+        self.in_flight: Counter[NodeId] = Counter()
+        """Calls, by the peer that they are with."""
 
     def choose(self, strategy: Strategy, procedure: str, candidates: Sequence[NodeId], now: float) -> NodeId:
         """One of `candidates`, which must not be empty; one that is avoided only if all are."""
+        if len(candidates) == 1:
+            if strategy is Strategy.ROUND_ROBIN:
+                self._last[procedure] = candidates[0]
+            return candidates[0]
         pool = candidates
         if self._suspects or self._failed:
             pool = [peer for peer in candidates if not self._is_avoided(peer, now)] or candidates
@@ -60,15 +65,15 @@ class Balancer:
 
     def started(self, peer: NodeId) -> bool:
         """A call to the peer is in flight; returns whether it is the only one."""
-        count = self._in_flight[peer] = self._in_flight.get(peer, 0) + 1
+        count = self.in_flight[peer] = self.in_flight.get(peer, 0) + 1
         return count == 1
 
     def ended(self, peer: NodeId) -> bool:
         """A call to the peer is no longer in flight; returns whether it was the last one."""
-        self._in_flight[peer] -= 1
-        if self._in_flight[peer]:
+        self.in_flight[peer] -= 1
+        if self.in_flight[peer]:
             return False
-        del self._in_flight[peer]
+        del self.in_flight[peer]
         return True
 
     def observe(self, peer: NodeId, latency: float, now: float) -> None:
@@ -111,7 +116,7 @@ class Balancer:
         return chosen
 
     def _cost(self, peer: NodeId, now: float) -> tuple[float, int]:
-        in_flight = self._in_flight[peer]
+        in_flight = self.in_flight[peer]
         known = self._latencies.get(peer)
         if known is None:
             return 0.0, in_flight

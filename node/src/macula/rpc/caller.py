@@ -92,6 +92,8 @@ class Caller:
         self._tokens = tokens
         self._streams = streams
         self._balancer = Balancer(settings, rng)
+        self.in_flight: Mapping[NodeId, int] = self._balancer.in_flight
+        """Calls, by the peer that they are with."""
         self._discovery = Discovery(settings, realm, tokens)
         self.timers: Timers[int] = Timers()
         self._calls: dict[int, _Call] = {}
@@ -121,7 +123,8 @@ class Caller:
 
     def start(self, command: int, request: CallProcedure, now: float) -> list[Action]:
         """A call that passed check."""
-        call = _Call(command, self._rng.randbytes(16), request, now, now + request.timeout)
+        call_id = self._rng.getrandbits(128).to_bytes(16, "little")
+        call = _Call(command, call_id, request, now, now + request.timeout)
         if request.streams:
             about = self._realm, call.call_id
             call.stream = self._streams.open(command, False, about, now, sends=request.sends, receives=True)
@@ -247,14 +250,16 @@ class Caller:
             return self._search(call)
         return [*self._discovery.refresh(procedure, now), *self._attempt(call, providers, now)]
 
-    def _providers(self, call: _Call, now: float) -> dict[NodeId, bool]:
+    def _providers(self, call: _Call, now: float) -> Mapping[NodeId, bool]:
         """Whom a call may go to, as far as is known, and whether its procedure is idempotent there."""
         procedure, target = call.request.procedure, call.request.target
         if target is not None:
             return {target: False}
         return self._with_own(procedure, self._discovery.known(procedure, now))
 
-    def _with_own(self, procedure: str, known: Mapping[NodeId, bool] | None) -> dict[NodeId, bool]:
+    def _with_own(self, procedure: str, known: Mapping[NodeId, bool] | None) -> Mapping[NodeId, bool]:
+        if known and self._node_id not in known and procedure not in self._advertised:
+            return known
         # What this node's own record says may be out of date.
         providers = dict(known or {})
         providers.pop(self._node_id, None)
@@ -269,7 +274,7 @@ class Caller:
 
     def _attempt(self, call: _Call, providers: Mapping[NodeId, bool], now: float) -> list[Action]:
         request = call.request
-        untried = [peer for peer in providers if peer not in call.tried]
+        untried = [peer for peer in providers if peer not in call.tried] if call.tried else [*providers]
         if not untried:
             return self._finish(call, now, call.failure or NotFound(f"nobody provides {request.procedure}"))
         provider = self._balancer.choose(request.strategy, request.procedure, untried, now)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lru import LRU
 
@@ -23,9 +24,13 @@ class _Known:
 
 @dataclass(slots=True)
 class _Entry:
+    """`living` are those of its providers whose records live, and is right until `living_until`."""
+
     providers: dict[NodeId, _Known]
     until: float
     refresh_at: float
+    living: dict[NodeId, bool] = field(default_factory=dict)
+    living_until: float = -math.inf
 
 
 class Discovery:
@@ -44,8 +49,11 @@ class Discovery:
         entry = self._entries.get(procedure)
         if entry is None or entry.until <= now:
             return None
-        living = {peer: known.idempotent for peer, known in entry.providers.items() if known.until > now}
-        return living if living or not entry.providers else None
+        if entry.living_until <= now:
+            living = {peer: known for peer, known in entry.providers.items() if known.until > now}
+            entry.living = {peer: known.idempotent for peer, known in living.items()}
+            entry.living_until = min((known.until for known in living.values()), default=math.inf)
+        return entry.living if entry.living or not entry.providers else None
 
     def refresh(self, procedure: str, now: float) -> list[FindRecords]:
         """A lookup, if what is known is no longer fresh."""
@@ -85,6 +93,7 @@ class Discovery:
         if entry is None or peer not in entry.providers:
             return
         del entry.providers[peer]
+        entry.living_until = -math.inf
         if not entry.providers:
             self._entries.pop(procedure)
 

@@ -22,7 +22,8 @@ class History:
     def __init__(self, settings: RpcSettings) -> None:
         self._settings = settings
         self._ended: LRU[NodeId, LRU[bytes, None]] = LRU(settings.max_finished_peers)
-        self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float]] = OrderedDict()
+        self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float, int]] = OrderedDict()
+        """With the time of each, and what it counts in bytes."""
         self._bytes = 0
 
     def add(self, caller: NodeId, reply: Reply, now: float) -> None:
@@ -32,9 +33,12 @@ class History:
             ids = LRU(self._settings.max_finished_per_peer)
             self._ended[caller] = ids
         ids[reply.call_id] = None
-        self._drop((caller, reply.call_id))
-        self._replies[caller, reply.call_id] = (reply, now)
-        self._bytes += _size(reply)
+        key = caller, reply.call_id
+        if key in self._replies:
+            self._drop(key)
+        size = len(reply.result) + len(reply.reason) + _OVERHEAD
+        self._replies[key] = (reply, now, size)
+        self._bytes += size
         self._expire(now)
 
     def find(self, caller: NodeId, call: Call | StreamCall, now: float) -> Reply | None:
@@ -49,15 +53,11 @@ class History:
 
     def _expire(self, now: float) -> None:
         while self._replies:
-            key, (_, since) = next(iter(self._replies.items()))
+            key, (_, since, _) = next(iter(self._replies.items()))
             if self._bytes <= self._settings.max_reply_bytes and now - since < self._settings.reply_keep:
                 return
             self._drop(key)
 
     def _drop(self, key: tuple[NodeId, bytes]) -> None:
-        if kept := self._replies.pop(key, None):
-            self._bytes -= _size(kept[0])
-
-
-def _size(reply: Reply) -> int:
-    return len(reply.result) + len(reply.reason) + _OVERHEAD
+        _, _, size = self._replies.pop(key)
+        self._bytes -= size

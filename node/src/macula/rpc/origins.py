@@ -34,21 +34,19 @@ class Origins:
         self._network.pop(peer, None)
 
     def network(self, peer: NodeId) -> bytes | None:
-        """What a handler for this peer counts for."""
+        """What a handler for this peer counts for; None if that is no network."""
         return self._network.get(peer)
 
-    def is_full(self, network: bytes | None) -> bool:
+    def is_full(self, network: bytes) -> bool:
         """Whether no more handlers may run for a network."""
-        return network is not None and self._handlers[network] >= self._most
+        return self._handlers[network] >= self._most
 
-    def started(self, network: bytes | None) -> None:
+    def started(self, network: bytes) -> None:
         """One more runs for a network: tell `ended`."""
-        if network is not None:
-            self._handlers[network] += 1
+        self._handlers[network] += 1
 
-    def ended(self, network: bytes | None) -> None:
+    def ended(self, network: bytes) -> None:
         """One less."""
-        if network is not None:
-            self._handlers[network] -= 1
-            if not self._handlers[network]:
-                del self._handlers[network]
+        self._handlers[network] -= 1
+        if not self._handlers[network]:
+            del self._handlers[network]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
 from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
+from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
 from macula.core.lanes import Lane
 from macula.core.limits import Limit, met
 from macula.core.peer_limiter import PeerLimiter
@@ -31,12 +31,14 @@ _MAX_REASON = 1024
 
 
 class _Handler(Struct, eq=False):
-    """A call that was delivered. It holds its share of the bounds until its handler ended, even if cancelled."""
+    """A call that was delivered. It holds its share of the bounds until its handler ended, even if cancelled. `time` is
+    what it has in seconds, or has for each step if it streams."""
 
     delivery: int
     caller: NodeId
     call: Call | StreamCall
     started: float
+    time: float
     routed: bool
     network: bytes | None
     stream: Stream | None = None
@@ -70,6 +72,8 @@ class CallProvider:
         self.timers: Timers[int] = Timers()
         self._handlers: dict[int, _Handler] = {}
         self._loads: dict[NodeId, _Load] = {}
+        self.callers: Mapping[NodeId, object] = self._loads
+        """For whom handlers run."""
         self._args_bytes = 0
 
     def __len__(self) -> int:
@@ -108,14 +112,14 @@ class CallProvider:
         if self.draining:
             # Not busy, after which the caller would ask here again.
             return [self._send(caller, _error(call, NotFound.code, "the node is shutting down"), routed)]
-        if refusal := self._refusal(caller, load, call, now):
+        network = self.origins.network(caller)
+        if refusal := self._refusal(caller, network, load, call, now):
             limit, reason = refusal
             return [self._send(caller, _error(call, Busy.code, reason), routed), met(limit, caller)]
         if not call.timeout_ms:
             return [self._send(caller, _error(call, Timeout.code, "the call came with no time left"), routed)]
-        return self._deliver(
-            _Handler(next(self._tokens), caller, call, now, routed, self.origins.network(caller)), load, now
-        )
+        time = min(call.timeout_ms / 1000, self._settings.max_timeout)
+        return self._deliver(_Handler(next(self._tokens), caller, call, now, time, routed, network), load, now)
 
     def cancelled(self, event: Received, cancel: Cancel, now: float) -> list[Action]:
         """The caller gave up. The id is remembered even if its call did not come yet: by an envelope it may be late."""
@@ -126,7 +130,7 @@ class CallProvider:
         self._history.add(event.peer, reply, now)
         return []
 
-    def done(self, command: HandlerDone, now: float) -> list[Action]:
+    def done(self, command_id: int, command: HandlerDone, now: float) -> list[Action]:
         """A handler ended; too late is the same as never.
 
         Its error is answered as unauthorized or else as remote: the other codes say that nothing was run, or speak
@@ -134,16 +138,16 @@ class CallProvider:
         """
         handler = self._handlers.get(command.delivery)
         if handler is None:
-            return []
-        actions: list[Action] = []
+            return [Completed(command_id)]
+        answered: list[Action] = []
         if self._is_open(handler):
             reply = Reply(handler.call.realm, handler.call.call_id, command.result, "", "")
             if command.error in (RemoteError.code, Unauthorized.code):
                 reply = _error(handler.call, command.error, command.reason)
             elif command.error:
                 reply = _error(handler.call, RemoteError.code, f"{command.error}: {command.reason}")
-            actions = [self._answer(handler, reply), *self._close(handler, reply, now)]
-        return [*actions, *self._free(handler)]
+            answered = [self._answer(handler, reply), *self._close(handler, reply, now)]
+        return [*answered, *self._free(handler), Completed(command_id)]
 
     def send_failed(self, event: SendFailed) -> list[Action]:
         """A reply could not be queued: its caller calls but does not read, and would wait in vain for this one."""
@@ -179,13 +183,15 @@ class CallProvider:
             actions += [CancelDelivery(handler.delivery), *self._close(handler, reply, now)]
         return actions
 
-    def _refusal(self, caller: NodeId, load: _Load, call: Call | StreamCall, now: float) -> tuple[Limit, str] | None:
+    def _refusal(
+        self, caller: NodeId, network: bytes | None, load: _Load, call: Call | StreamCall, now: float
+    ) -> tuple[Limit, str] | None:
         limits, size = self._settings, len(call.args)
         if len(self._handlers) >= limits.max_handlers:
             return Limit.CALLS, f"{limits.max_handlers} calls are running"
         if load.handlers >= limits.max_handlers_per_peer:
             return Limit.CALLS, f"{limits.max_handlers_per_peer} calls of this caller are running"
-        if self.origins.is_full(self.origins.network(caller)):
+        if network is not None and self.origins.is_full(network):
             return Limit.CALLS, f"{limits.max_handlers_per_network} calls of this caller's network are running"
         if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
             return Limit.ARGUMENTS, "the arguments of running calls take too many bytes"
@@ -194,20 +200,21 @@ class CallProvider:
                 return Limit.CALLS, f"{limits.max_uploads} calls are sending arguments"
             if self._streams.uploads(caller) >= limits.max_uploads_per_peer:
                 return Limit.CALLS, f"{limits.max_uploads_per_peer} calls of this caller are sending arguments"
-        if not self._rates.take(caller, 1, now):
+        if limits.call_rate and not self._rates.take(caller, 1, now):
             return Limit.CALL_RATE, f"more than {limits.call_rate:g} calls of this caller per second"
         return None
 
     def _deliver(self, handler: _Handler, load: _Load, now: float) -> list[Action]:
         call = handler.call
-        deadline = now + self._time(call)
+        deadline = now + handler.time
         self._loads[handler.caller] = load
         load.handlers += 1
         load.args_bytes += len(call.args)
         load.open[call.call_id] = handler
         self._args_bytes += len(call.args)
         self._handlers[handler.delivery] = handler
-        self.origins.started(handler.network)
+        if handler.network is not None:
+            self.origins.started(handler.network)
         self.timers.set(handler.delivery, deadline)
         streams = isinstance(call, StreamCall)
         sends = isinstance(call, StreamCall) and call.sends
@@ -230,14 +237,11 @@ class CallProvider:
         stream.limit, handler.stream = call.credit, stream
         return self._streams.grant(stream) if call.sends else []
 
-    def _time(self, call: Call | StreamCall) -> float:
-        return min(call.timeout_ms / 1000, self._settings.max_timeout)
-
     def _again_at(self, handler: _Handler, now: float) -> float | None:
         """When to look at a call again whose time is not over yet."""
         if handler.stream is None:
             return None
-        return self._streams.again_at(handler.stream, now, self._time(handler.call), self._settings.max_timeout)
+        return self._streams.again_at(handler.stream, now, handler.time, self._settings.max_timeout)
 
     def _answer(self, handler: _Handler, reply: Reply) -> SendTo:
         if handler.stream is None:
@@ -274,7 +278,8 @@ class CallProvider:
     def _free(self, handler: _Handler) -> list[Action]:
         """The handler has ended."""
         del self._handlers[handler.delivery]
-        self.origins.ended(handler.network)
+        if handler.network is not None:
+            self.origins.ended(handler.network)
         load = self._loads[handler.caller]
         load.handlers -= 1
         load.args_bytes -= len(handler.call.args)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from macula.core.commands import (
     Advertise,
@@ -44,7 +45,7 @@ from macula.rpc.caller import Caller
 from macula.rpc.provider import CallProvider
 from macula.rpc.settings import RpcSettings
 from macula.rpc.streams import Streams
-from macula.wire.messages import Call, Cancel, Reply
+from macula.wire.messages import Call, Cancel, Message, Reply
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 _TO_PEER = (SendTo, Hold, Release, PauseReading)
@@ -67,6 +68,32 @@ class Rpc:
         self._provider = CallProvider(settings, realm, tokens, self._streams)
         self._caller = Caller(settings, realm, (node_id, self._provider.advertised), rng, tokens, self._streams)
         self._stores: dict[int, int] = {}
+        self._talks_to_itself = False
+        """Whether a call of this node to itself was under way when the last event had been handled."""
+        self._checks: dict[type[Command], Callable[[Any], None]] = {
+            CallProcedure: self._caller.check,
+            Advertise: self._check_advertise,
+            Unadvertise: self._check_unadvertise,
+        }
+        self._commands: dict[type[Command], Callable[[int, Any, float], list[Action]]] = {
+            CallProcedure: self._caller.start,
+            HandlerDone: self._provider.done,
+            Advertise: self._advertise,
+            Unadvertise: self._unadvertise,
+            CancelCall: self._cancel,
+            SendItem: self._streams.send,
+            EndItems: self._streams.end,
+            ItemTaken: self._streams.taken,
+        }
+        self._messages: dict[type[Message], Callable[[Received, Any, float], list[Action]]] = {
+            Call: self._provider.called,
+            StreamCall: self._provider.called,
+            Cancel: self._provider.cancelled,
+            Reply: self._caller.replied,
+            StreamItem: self._streamed,
+            StreamEnd: self._streamed,
+            StreamCredit: self._streamed,
+        }
 
     @property
     def procedures(self) -> tuple[str, ...]:
@@ -98,38 +125,27 @@ class Rpc:
         Raises ArgumentError, Busy (too many calls) or NodeClosed (draining) for a command that is refused.
         """
         if isinstance(event, CommandGiven):
-            self._check(event.command)
+            kind = type(event.command)
+            if kind not in self._commands:
+                raise ArgumentError("command", f"{kind.__name__} is not one of the RPC service")
+            if check := self._checks.get(kind):
+                check(event.command)
         late = self._caller.timers.soonest <= now or self._provider.timers.soonest <= now
-        if not late and not isinstance(event, Tick):
-            return [*self._settle(self._handle(event, now, wall), now)]
-        expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now)
-        return [*expired, *self._settle(self._handle(event, now, wall), now)]
+        expired: list[Action] = []
+        if late or isinstance(event, Tick):
+            expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now, wall)
+        actions = self._handle(event, now, wall)
+        if self._talks_to_itself or self._node_id in self._caller.in_flight or self._node_id in self._provider.callers:
+            actions = self._settle(actions, now, wall)
+        return [*expired, *actions] if expired else actions
 
-    def _check(self, command: Command) -> None:
-        match command:
-            case CallProcedure():
-                self._caller.check(command)
-            case HandlerDone() | CancelCall() | SendItem() | EndItems() | ItemTaken():
-                pass
-            case Advertise(procedure):
-                advertised, most = self._provider.advertised, self._settings.max_procedures
-                check_name("procedure", procedure)
-                if self._provider.draining:
-                    raise NodeClosed("the node is shutting down")
-                if procedure not in advertised and len(advertised) >= most:
-                    raise ArgumentError("procedure", f"at most {most} can be advertised")
-            case Unadvertise(procedure):
-                if procedure not in self._provider.advertised:
-                    raise ArgumentError("procedure", f"{procedure!r} is not advertised")
-            case _:
-                raise ArgumentError("command", f"{type(command).__name__} is not one of the RPC service")
-
-    def _handle(self, event: ServiceEvent, now: float, wall: float) -> Sequence[Action]:
+    def _handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         match event:
-            case Received():
-                return self._received(event, now)
+            case Received(message=message):
+                take = self._messages.get(type(message))
+                return take(event, message, now) if take is not None else []
             case CommandGiven(command_id, command):
-                return self._command(command_id, command, now)
+                return self._commands[type(command)](command_id, command, now)
             case RecordsFound():
                 return self._caller.found(event, now, wall)
             case RecordStored(token):
@@ -155,69 +171,53 @@ class Rpc:
                 pass
         return []
 
-    def _received(self, event: Received, now: float) -> Sequence[Action]:
-        match event.message:
-            case Call() | StreamCall():
-                return self._provider.called(event, event.message, now)
-            case Cancel():
-                return self._provider.cancelled(event, event.message, now)
-            case Reply():
-                return self._caller.replied(event, event.message, now)
-            case StreamEnd(answer=True):
-                return self._caller.ended(event, event.message, now)
-            case StreamItem() | StreamEnd() | StreamCredit():
-                try:
-                    return self._streams.arrived(event.peer, event.message, now)
-                except ProtocolError as error:
-                    return [RefusePeer(event.peer, error.code, error.reason)]
-            case _:
-                return []
+    def _streamed(self, event: Received, message: StreamItem | StreamEnd | StreamCredit, now: float) -> list[Action]:
+        if isinstance(message, StreamEnd) and message.answer:
+            return self._caller.ended(event, message, now)
+        try:
+            return self._streams.arrived(event.peer, message, now)
+        except ProtocolError as error:
+            return [RefusePeer(event.peer, error.code, error.reason)]
 
-    def _command(self, command_id: int, command: Command, now: float) -> Sequence[Action]:
-        match command:
-            case CallProcedure():
-                return self._caller.start(command_id, command, now)
-            case HandlerDone():
-                return [*self._provider.done(command, now), Completed(command_id)]
-            case Advertise(procedure, idempotent):
-                self._provider.advertised[procedure] = idempotent
-                token = self._expect_store(command_id)
-                return [PublishRecord(token, self._realm, Kind.RPC, procedure, {"idempotent": idempotent})]
-            case Unadvertise(procedure):
-                del self._provider.advertised[procedure]
-                return [WithdrawRecord(self._expect_store(command_id), self._realm, Kind.RPC, procedure)]
-            case CancelCall(call):
-                return [*self._caller.cancel(call, now), Completed(command_id)]
-            case SendItem(stream, answer, payload):
-                return self._streams.send(command_id, stream, answer, payload, now)
-            case EndItems(stream):
-                return self._streams.end(command_id, stream, now)
-            case ItemTaken(stream, answer):
-                return self._streams.taken(command_id, stream, answer, now)
-            case _:
-                return []
+    def _check_advertise(self, command: Advertise) -> None:
+        advertised, most = self._provider.advertised, self._settings.max_procedures
+        check_name("procedure", command.procedure)
+        if self._provider.draining:
+            raise NodeClosed("the node is shutting down")
+        if command.procedure not in advertised and len(advertised) >= most:
+            raise ArgumentError("procedure", f"at most {most} can be advertised")
+
+    def _check_unadvertise(self, command: Unadvertise) -> None:
+        if command.procedure not in self._provider.advertised:
+            raise ArgumentError("procedure", f"{command.procedure!r} is not advertised")
+
+    def _advertise(self, command_id: int, command: Advertise, now: float) -> list[Action]:
+        self._provider.advertised[command.procedure] = command.idempotent
+        about = self._realm, Kind.RPC, command.procedure, {"idempotent": command.idempotent}
+        return [PublishRecord(self._expect_store(command_id), *about)]
+
+    def _unadvertise(self, command_id: int, command: Unadvertise, now: float) -> list[Action]:
+        del self._provider.advertised[command.procedure]
+        return [WithdrawRecord(self._expect_store(command_id), self._realm, Kind.RPC, command.procedure)]
+
+    def _cancel(self, command_id: int, command: CancelCall, now: float) -> list[Action]:
+        return [*self._caller.cancel(command.command, now), Completed(command_id)]
 
     def _expect_store(self, command_id: int) -> int:
         token = next(self._tokens)
         self._stores[token] = command_id
         return token
 
-    def _settle(self, actions: Sequence[Action], now: float) -> Sequence[Action]:
+    def _settle(self, actions: list[Action], now: float, wall: float) -> list[Action]:
         """Carry out what concerns this node as its own peer; the rest is for others."""
-        own = self._node_id
-        for action in actions:
-            if isinstance(action, _TO_PEER) and action.peer == own:
-                return self._loop_back(actions, now)
-        return actions
-
-    def _loop_back(self, actions: Sequence[Action], now: float) -> list[Action]:
         own = self._node_id
         settled: list[Action] = []
         queue = deque(actions)
         while queue:
             action = queue.popleft()
             if isinstance(action, SendTo) and action.peer == own:
-                queue.extend(self._received(Received(own, action.message), now))
+                queue.extend(self._handle(Received(own, action.message), now, wall))
             elif not (isinstance(action, _TO_PEER) and action.peer == own):
                 settled.append(action)
+        self._talks_to_itself = own in self._caller.in_flight or own in self._provider.callers
         return settled

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from macula.core.commands import EndItems, ItemTaken, SendItem
 from macula.core.deliveries import StreamDelivery
 from macula.core.effects import Completed, Deliver
 from macula.core.events import SendBlocked, SendReady
@@ -125,27 +126,27 @@ class Streams:
 
     # What the application does.
 
-    def send(self, command: int, number: int, answer: bool, payload: bytes, now: float) -> list[Action]:
+    def send(self, command: int, item: SendItem, now: float) -> list[Action]:
         """Send an item as soon as there is credit and room. One that comes while another waits is refused."""
-        stream = self._by_number.get((number, answer))
+        stream = self._by_number.get((item.stream, item.answer))
         if stream is None or not stream.sending:
             return [Completed(command, error=Cancelled("the call is over"))]
         if stream.pending is not None:
             return [Completed(command, error=ArgumentError("item", "the one before has not been sent yet"))]
-        stream.pending = (command, payload)
+        stream.pending = (command, item.payload)
         return self._pump(stream, now)
 
-    def end(self, command: int, number: int, now: float) -> list[Action]:
+    def end(self, command: int, items: EndItems, now: float) -> list[Action]:
         """No more arguments follow."""
-        stream = self._by_number.get((number, False))
+        stream = self._by_number.get((items.stream, False))
         if stream is None or not stream.sending:
             return [Completed(command)]
         stream.sending, stream.ending, stream.moved = False, True, now
         return [*self._pump(stream, now), Completed(command)]
 
-    def taken(self, command: int, number: int, answer: bool, now: float) -> list[Action]:
+    def taken(self, command: int, item: ItemTaken, now: float) -> list[Action]:
         """The application is done with the oldest item that it was given: the peer may send as much again."""
-        stream = self._by_number.get((number, answer))
+        stream = self._by_number.get((item.stream, item.answer))
         if stream is None or not stream.held:
             return [Completed(command)]
         stream.taken += stream.held.popleft()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from macula.runtime.streaming import Incoming, not_streaming, send_results
 from macula.runtime.subscription import Subscription
 from macula.runtime.threads import Threads
 from macula.runtime.workers import Workers
-from macula.wire.values import Value, decode_value, encode_value
+from macula.wire.values import decode_value, encode_value
 
 
 class Procedure:
@@ -29,27 +29,14 @@ class Procedure:
     def __init__(self, handler: Handler) -> None:
         parameters = inspect.signature(handler).parameters.values()
         positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self._handler = handler
+        self.handler = handler
         self.wants_context = len(positional) > 1
         self.streams = inspect.isasyncgenfunction(handler) or inspect.isasyncgenfunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
-        self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
-
-    async def run(self, arguments: tuple[Any, ...], threads: Threads) -> Value:
-        """The handler's result. `arguments` are those of the call, and its context if the handler wants that. Raises
-        what the handler raises."""
-        if not self._is_async:
-            return await threads.run(self._handler, *arguments)
-        result: Any = self._handler(*arguments)
-        return await result
-
-    def results(self, arguments: tuple[Any, ...]) -> AsyncGenerator[Value, None]:
-        """What a handler that streams yields."""
-        results: AsyncGenerator[Value, None] = self._handler(*arguments)
-        return results
 
 
 class Handlers:
@@ -140,10 +127,14 @@ class Handlers:
         if procedure.streams:
             if not call.streams:
                 raise not_streaming(call.procedure)
-            async with aclosing(procedure.results(arguments)) as results:
+            async with aclosing(procedure.handler(*arguments)) as results:
                 await send_results(self._driver, delivery, results)
             return b""
-        result = encode_value("result", await procedure.run(arguments, self._threads))
+        if procedure.is_async:
+            value = await procedure.handler(*arguments)
+        else:
+            value = await self._threads.run(procedure.handler, *arguments)
+        result = encode_value("result", value)
         if call.streams:
             await self._driver.ask(SendItem(delivery, True, result))
         return result

@@ -47,16 +47,6 @@ def encode(message: Message, *, compressed: bool = False) -> bytes:
     return pack_header(message.TYPE, len(payload)) + payload
 
 
-def decode_payload(type_: int, payload: bytes | bytearray) -> Message:
-    """The message of a frame's type and payload. Unknown fields are skipped; raises ProtocolError for all else."""
-    try:
-        return _DECODERS[type_].decode(payload)
-    except KeyError:
-        raise ProtocolError(codes.UNKNOWN_TYPE, f"type {type_:#04x} is unknown") from None
-    except _MALFORMED as error:
-        raise _refusal(type_, error) from error
-
-
 def _refusal(type_: int, error: Exception) -> ProtocolError:
     if isinstance(error, msgspec.ValidationError):
         return ProtocolError(codes.BAD_MESSAGE, _reason(_BY_TYPE[type_], str(error)))
@@ -90,14 +80,16 @@ class Decoder:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Decoded]:
-        """The messages completed by `data`, oldest first. Raises ProtocolError."""
+        """The messages completed by `data`, oldest first. Unknown fields are skipped; raises ProtocolError for all
+        else."""
         buffer = self._buffer
         buffer += data
         decoded: list[Decoded] = []
         offset = 0
         while len(buffer) - offset >= HEADER_SIZE:
             header = unpack_header(buffer, offset)
-            if header.type not in _BY_TYPE:
+            decoder = _DECODERS.get(header.type)
+            if decoder is None:
                 raise ProtocolError(codes.UNKNOWN_TYPE, f"type {header.type:#04x} is unknown")
             end = offset + HEADER_SIZE + header.length
             if len(buffer) < end:
@@ -105,7 +97,11 @@ class Decoder:
             payload: bytes | bytearray = buffer[offset + HEADER_SIZE : end]
             if header.compressed:
                 payload = decompress(payload)
-            decoded.append((decode_payload(header.type, payload), HEADER_SIZE + len(payload)))
+            try:
+                message = decoder.decode(payload)
+            except _MALFORMED as error:
+                raise _refusal(header.type, error) from error
+            decoded.append((message, HEADER_SIZE + len(payload)))
             offset = end
         del buffer[:offset]
         return decoded
