@@ -41,13 +41,13 @@ async def _dialed(count: int) -> float:
         places = (await others.told())["places"]
         await dialing.told()
         await dialing.ask("dial", places[:WARM])
-        before = (await dialing.ask())["memory"]
-        after = (await dialing.ask("dial", places[WARM:], within=PATIENCE + count))["memory"]
-        return float(after - before) / count / KIB
+        before = await dialing.memory()
+        await dialing.ask("dial", places[WARM:], within=PATIENCE + count)
+        return (await dialing.memory() - before) / count / KIB
 
 
 async def _growth(looked_at: Process, holding: Process, count: int) -> float:
     await holding.ask("open", WARM)
-    before = (await looked_at.ask())["memory"]
+    before = await looked_at.memory()
     await holding.ask("open", count, within=PATIENCE + count)
-    return float((await looked_at.ask())["memory"] - before) / count / KIB
+    return (await looked_at.memory() - before) / count / KIB

@@ -15,18 +15,17 @@ async def run(effort: Effort) -> Result:
     clients = effort.units(CLIENTS)
     async with started("relay") as relay:
         place = (await relay.told())["place"]
-        before = await relay.ask()
+        before = await relay.memory()
         async with started("crowd", place, str(clients)) as crowd:
             await crowd.told(within=PATIENCE + clients)
-            after = await relay.ask()
-    if after["sessions"] != clients:
-        raise RuntimeError(f"{after['sessions']} of {clients} clients have a session")
-    grown = after["memory"] - before["memory"]
+            sessions, after = (await relay.ask())["sessions"], await relay.memory()
+    if sessions != clients:
+        raise RuntimeError(f"{sessions} of {clients} clients have a session")
     return Result(
         "idle",
         (
-            figure("relay without clients", "MB", [before["memory"] / 1e6]),
-            figure(f"relay with {clients} idle clients", "MB", [after["memory"] / 1e6], GOAL),
-            figure("for one client", "KB", [grown / clients / 1e3]),
+            figure("relay without clients", "MB", [before / 1e6]),
+            figure(f"relay with {clients} idle clients", "MB", [after / 1e6], GOAL),
+            figure("for one client", "KB", [(after - before) / clients / 1e3]),
         ),
     )

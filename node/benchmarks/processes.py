@@ -16,6 +16,7 @@ from benchmarks.measuring import CpuSeconds, children_cpu, children_memory, own_
 NODE = Path(__file__).parents[1]
 PATIENCE = 120.0
 """Seconds for an answer."""
+_MEMORY = "memory"
 
 
 class Process:
@@ -34,8 +35,8 @@ class Process:
         return told
 
     async def ask(self, do: str = "", *argv: Any, within: float = PATIENCE) -> dict[str, Any]:
-        """Have it `do` what its role can, if anything. Then its `cpu` seconds and bytes of `memory`, the `peak` of
-        these, what else its role tells, and the `result`."""
+        """Have it `do` what its role can, if anything. Then its `cpu` seconds, the `peak` of its memory in bytes, what
+        else its role tells, and the `result`."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([do, *argv]).encode() + b"\n")
         return await self.told(within)
@@ -43,6 +44,10 @@ class Process:
     async def cpu(self) -> float:
         """CPU seconds that it used."""
         return float((await self.ask())["cpu"])
+
+    async def memory(self) -> int:
+        """Bytes that it has, once what is garbage is gone. Takes CPU time, so not within a round."""
+        return int((await self.ask(_MEMORY))["result"])
 
     async def stop(self) -> None:
         """End it."""
@@ -92,14 +97,18 @@ def tell(**fields: object) -> None:
 
 
 async def answer_until_told(does: Mapping[str, Callable[..., Awaitable[Any]]] | None = None, **more: Any) -> None:
-    """Of a role: do what each line asks for, and answer with CPU time and memory, those of processes that it
-    started included, until the input ends. What is in `more` is called."""
+    """Of a role: do what each line asks for, and answer with CPU time, that of processes that it started included,
+    until the input ends. What is in `more` is called."""
+    can = {_MEMORY: _memory, **(does or {})}
     while line := await asyncio.to_thread(sys.stdin.readline):
         do, *argv = json.loads(line)
-        result = await does[do](*argv) if do and does is not None else None
+        result = await can[do](*argv) if do else None
         told = {name: await ask() for name, ask in more.items()}
-        cpu, memory = own_cpu() + children_cpu(), own_memory() + children_memory()
-        tell(cpu=cpu, memory=memory, peak=own_peak(), result=result, **told)
+        tell(cpu=own_cpu() + children_cpu(), peak=own_peak(), result=result, **told)
+
+
+async def _memory() -> int:
+    return own_memory() + children_memory()
 
 
 def free_port() -> int:
