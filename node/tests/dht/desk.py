@@ -89,17 +89,19 @@ class Desk:
         return taken
 
     def answer(self, info: PeerInfo, **values: Any) -> list[Any]:
-        """The peer answers everything that waits for it: `records` and `nodes` encoded, `code` for each store."""
+        """The peer answers everything that waits for it: `records` and `nodes` encoded, `known` ones, and `code` for
+        each store."""
         rest: list[Any] = []
         waiting = [each for each in self.sent if each.peer == info.node]
         self.sent = [each for each in self.sent if each.peer != info.node]
         for each in waiting:
             match each.message:
                 case FindNode(request=request):
-                    rest += self.receive(info, FindNodeReply(request, values.get("nodes", ())))
+                    rest += self.receive(info, FindNodeReply(request, values.get("nodes", ()), values.get("known", ())))
                 case FindValue(request=request):
                     records, nodes = values.get("records", ()), values.get("nodes", ())
-                    rest += self.receive(info, FindValueReply(request, records, nodes, values.get("more", False)))
+                    more, known = values.get("more", False), values.get("known", ())
+                    rest += self.receive(info, FindValueReply(request, records, nodes, more, known))
                 case Store(request=request, records=records):
                     code = values.get("code", "stored")
                     rest += self.receive(info, StoreReply(request, (code,) * len(records)))

@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from macula.core.peer_record import PeerInfo
+from macula.core.record import Kind, record_key
 from macula.core.requests import RecordsFound
+from macula.dht.keyspace import key_position
 from macula.identity import NodeId
+from macula.wire.messages import FindValue
 
 from .desk import Desk
-from .people import peer
+from .people import REALM, peer
 from .test_lookups import find
 from .test_publisher import ALL, joined, settle
 
@@ -30,8 +33,11 @@ def look(desk: Desk, name: str, names: Answers, is_there: Callable[[PeerInfo], b
         sent = desk.sent[0]
         asked.add(sent.peer)
         if sent.peer in sound:
-            nodes = tuple(info.record.encoded for info in names.get(sent.peer, ()))
-            ended += desk.answer(sound[sent.peer], nodes=nodes)
+            told = [info.record for info in names.get(sent.peer, ())]
+            known = sent.message.known if isinstance(sent.message, FindValue) else ()
+            nodes = tuple(record.encoded for record in told if record.tag not in known)
+            tags = tuple(record.tag for record in told if record.tag in known)
+            ended += desk.answer(sound[sent.peer], nodes=nodes, known=tags)
         else:
             desk.now += 2.0
             ended += desk.feed_failed(sent)
@@ -76,6 +82,24 @@ def test_what_a_better_one_names_as_well_is_asked() -> None:
     alive, other = INVENTED[5:10], peer(2).node
     asked = look(desk, "b", {LIAR.node: alive, other: alive[:2]}, lambda info: info in alive)
     assert asked & {info.node for info in alive} == {info.node for info in alive[:2]}
+
+
+def test_what_a_better_one_names_as_known_is_asked() -> None:
+    desk = joined(alpha=1)
+    look(desk, "a", {LIAR.node: INVENTED[:5]})
+    alive = INVENTED[5:10]
+    better = {peer(who).node: alive[:2] for who in ALL[1:]}
+    asked = look(desk, nearest_to(LIAR), {LIAR.node: alive} | better, lambda info: info in alive)
+    assert asked & {info.node for info in alive} == {info.node for info in alive[:2]}
+
+
+def nearest_to(info: PeerInfo) -> str:
+    """A name at whose key this one is the first of ALL to be asked."""
+    for name in map(str, range(100)):
+        key = key_position(record_key(REALM, Kind.RPC, name))
+        if min(map(peer, ALL), key=lambda one: one.node.position ^ key) == info:
+            return name
+    raise AssertionError
 
 
 def test_who_now_and_then_names_a_node_that_answers_is_not_doubted() -> None:

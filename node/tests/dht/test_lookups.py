@@ -63,6 +63,26 @@ def test_contacts_of_an_answer_are_asked_once_verified() -> None:
     assert not [each for each in desk.sent if each.peer == peer(5).node]
 
 
+def test_a_query_says_whose_records_are_known() -> None:
+    desk = joined()
+    find(desk, "a")
+    tags = {peer(who).record.tag for who in ALL}
+    assert [set(each.message.known) for each in desk.sent if isinstance(each.message, FindValue)] == [tags] * len(ALL)
+    desk.answer(peer(1), nodes=(peer(4).record.encoded,))
+    (asked,) = (each.message for each in desk.sent if each.peer == peer(4).node)
+    assert isinstance(asked, FindValue)
+    assert set(asked.known) == tags | {peer(4).record.tag}
+
+
+def test_what_an_answer_names_as_known_must_have_been_known() -> None:
+    desk = joined()
+    find(desk, "a")
+    strangers = (peer(4).record.tag, bytes(8))
+    for who in ALL:
+        desk.answer(peer(who), known=strangers)
+    assert not desk.sent, "nobody is asked for what nobody has sent"
+
+
 def test_a_value_is_asked_only_of_nodes_that_serve_its_realm() -> None:
     desk = Desk(realms=("*",))
     desk.up(peer(1))

@@ -47,6 +47,30 @@ def test_contacts_are_the_closest_alive_ones_and_the_answerer_itself() -> None:
     assert reply(desk, FindNodeReply).nodes == (peer(ME).record.encoded,), "expired ones are not handed on"
 
 
+def test_contacts_that_the_asker_knows_are_only_named() -> None:
+    desk = Desk()
+    for who in (1, 2, 3):
+        desk.up(peer(who))
+    known, other = peer(2).record, peer(9).record
+    desk.receive(peer(1), FindNode(REALM, 5, bytes(32), (known.tag, other.tag)))
+    answer = reply(desk, FindNodeReply)
+    assert set(answer.nodes) == {peer(3).record.encoded, peer(ME).record.encoded}
+    assert answer.known == (known.tag,), "what does not belong to the answer is not named"
+
+    desk.receive(peer(1), FindValue(REALM, 6, KEY, b"", (peer(ME).record.tag,)))
+    ((_, found),) = desk.take(FindValueReply)
+    assert peer(ME).record.encoded not in found.nodes
+    assert found.known == (peer(ME).record.tag,)
+
+
+def test_who_knows_an_old_record_gets_the_new_one() -> None:
+    desk = Desk()
+    new = peer(2, at=10)
+    desk.up(new)
+    desk.receive(peer(1), FindNode(REALM, 5, bytes(32), (peer(2).record.tag,)))
+    assert new.record.encoded in reply(desk, FindNodeReply).nodes
+
+
 def test_contacts_of_the_asked_realm_only() -> None:
     desk = Desk(realms=("*",))
     desk.up(peer(1))

@@ -10,20 +10,20 @@ from macula.wire import MESSAGES, Decoder, Message, codes, encode
 
 from . import ancestor
 from .ancestor import LEFT_OUT, SHARED, Shared
-from .vectors import TRACED, VECTORS
+from .vectors import KNOWING, TRACED, VECTORS
 
 
 def fields_of(cls: type[Message]) -> list[str]:
     return list(cls.__struct_fields__)
 
 
-@pytest.mark.parametrize(("message", "vector"), VECTORS + TRACED)
+@pytest.mark.parametrize(("message", "vector"), VECTORS + TRACED + KNOWING)
 def test_a_message_has_its_golden_bytes(message: Message, vector: str) -> None:
     frame = bytes.fromhex(vector)
     assert encode(message) == frame
     assert Decoder().feed(frame) == [(message, len(frame))]
     assert frame[:8] == bytes([2, message.TYPE, 0, 0]) + (len(frame) - 8).to_bytes(4, "big")
-    left_out = [name for name in ("traceparent",) if not getattr(message, name, "")]
+    left_out = [name for name in ("traceparent", "known") if not getattr(message, name, "")]
     assert list(msgpack.unpackb(frame[8:])) == [name for name in fields_of(type(message)) if name not in left_out]
 
 

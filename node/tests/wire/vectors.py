@@ -332,3 +332,39 @@ TRACED: tuple[tuple[Message, str], ...] = (
     ),
 )
 """Those that can be part of a span, and are (the example of W3C Trace Context)."""
+
+KNOWING: tuple[tuple[Message, str], ...] = (
+    (
+        FindNode("io.test", 4294967295, KEY, (A[:8],)),
+        """
+        02 40 00 00 00000056
+        84a57265616c6da7696f2e74657374a772657175657374ceffffffffa6746172676574c4204b4b4b4b4b4b4b4b4b4b4b
+        4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4ba56b6e6f776e91c4080a0a0a0a0a0a0a0a
+        """,
+    ),
+    (
+        FindNodeReply(4294967295, (b"\x01",), (A[:8], B[:8])),
+        """
+        02 41 00 00 00000033
+        83a772657175657374ceffffffffa56e6f64657391c40101a56b6e6f776e92c4080a0a0a0a0a0a0a0ac4080b0b0b0b0b
+        0b0b0b
+        """,
+    ),
+    (
+        FindValue("io.test", 300, KEY, b"", (A[:8],)),
+        """
+        02 43 00 00 00000059
+        85a57265616c6da7696f2e74657374a772657175657374cd012ca36b6579c4204b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b
+        4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4ba56166746572c400a56b6e6f776e91c4080a0a0a0a0a0a0a0a
+        """,
+    ),
+    (
+        FindValueReply(300, (b"\x01",), (b"\x02",), True, (A[:8], B[:8])),
+        """
+        02 44 00 00 00000043
+        85a772657175657374cd012ca77265636f72647391c40101a56e6f64657391c40102a46d6f7265c3a56b6e6f776e92c4
+        080a0a0a0a0a0a0a0ac4080b0b0b0b0b0b0b0b
+        """,
+    ),
+)
+"""Those of the DHT that say which peer records need not be sent."""

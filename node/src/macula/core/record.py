@@ -70,6 +70,11 @@ class Record(Struct, frozen=True, gc=False):
         return record_key(self.realm, self.kind, self.name)
 
     @property
+    def tag(self) -> bytes:
+        """Stands for this record, and no other version of it, where it is known."""
+        return self.encoded[-8:]
+
+    @property
     def expires(self) -> int:
         """Unix seconds after which the record is dead."""
         return self.not_before + self.ttl

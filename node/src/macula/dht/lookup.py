@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from operator import attrgetter
 
 from macula.core.peer_record import PeerInfo
 from macula.dht.keyspace import Position, position
@@ -22,10 +24,17 @@ class State(Enum):
     ASIDE = auto()
 
 
+_LEFT_OUT = (State.FAILED, State.ASIDE)
+
+
 @dataclass(slots=True)
 class _Candidate:
     info: PeerInfo
+    distance: int
     state: State = State.NEW
+
+
+_distance = attrgetter("distance")
 
 
 class Lookup:
@@ -54,7 +63,7 @@ class Lookup:
         self._most_queries = most_queries
         self._most_candidates = 8 * k
         self._position = position
-        self._order: list[tuple[int, NodeId]] = []
+        self._order: list[_Candidate] = []
         self._candidates: dict[NodeId, _Candidate] = {}
         self._in_flight = 0
         self.queries = 0
@@ -71,16 +80,16 @@ class Lookup:
                 if known.state is State.ASIDE:
                     known.state = State.NEW
                 continue
-            place = (self._position(info.node) ^ self._target, info.node)
+            candidate = _Candidate(info, self._position(info.node) ^ self._target)
             if len(self._order) >= self._most_candidates:
                 last = self._order[-1]
-                if place > last:
+                if candidate.distance >= last.distance:
                     continue
-                if self._candidates[last[1]].state in (State.NEW, State.ASIDE):
-                    del self._candidates[last[1]]
+                if last.state in (State.NEW, State.ASIDE):
+                    del self._candidates[last.info.node]
                     self._order.pop()
-            bisect.insort(self._order, place)
-            self._candidates[info.node] = _Candidate(info)
+            bisect.insort(self._order, candidate, key=_distance)
+            self._candidates[info.node] = candidate
 
     def next_query(self) -> PeerInfo | None:
         """The next node to ask, which counts as asked; None if nobody is to be asked now."""
@@ -145,24 +154,21 @@ class Lookup:
             return True
         return all(candidate.state is State.ANSWERED for candidate in self._nearest())
 
+    def candidates(self, most: int) -> tuple[PeerInfo, ...]:
+        """The closest that it considers, nearest first."""
+        return tuple([candidate.info for candidate in self._order[:most]])
+
     def closest(self) -> tuple[PeerInfo, ...]:
         """The k closest nodes that have answered, nearest first."""
-        answered = []
-        for _, node in self._order:
-            candidate = self._candidates[node]
-            if candidate.state is State.ANSWERED:
-                answered.append(candidate.info)
-                if len(answered) == self._k:
-                    break
-        return tuple(answered)
+        answered = (candidate.info for candidate in self._order if candidate.state is State.ANSWERED)
+        return tuple(itertools.islice(answered, self._k))
 
-    def _nearest(self) -> list[_Candidate]:
+    def _nearest(self) -> Iterator[_Candidate]:
         """The k closest that have not failed and are not put aside."""
-        nearest = []
-        for _, node in self._order:
-            candidate = self._candidates[node]
-            if candidate.state not in (State.FAILED, State.ASIDE):
-                nearest.append(candidate)
-                if len(nearest) == self._k:
-                    break
-        return nearest
+        left = self._k
+        for candidate in self._order:
+            if candidate.state not in _LEFT_OUT:
+                yield candidate
+                left -= 1
+                if not left:
+                    return

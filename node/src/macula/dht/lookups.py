@@ -22,6 +22,7 @@ from macula.dht.verifier import Verifier
 from macula.errors import ProtocolError
 from macula.identity import NodeId
 from macula.identity.realms import common_realm, serves
+from macula.wire.fields import MAX_KNOWN
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply
 
 Done = Callable[[Turn, "Search"], None]
@@ -51,6 +52,11 @@ class Search:
     def closest(self) -> tuple[PeerInfo, ...]:
         """The closest nodes that have answered, nearest first."""
         return self.lookup.closest() if self.lookup else ()
+
+    @property
+    def nearest(self) -> tuple[PeerInfo, ...]:
+        """The closest nodes that it knows so far: nobody need send it their records."""
+        return self.lookup.candidates(MAX_KNOWN) if self.lookup else ()
 
 
 class Lookups:
@@ -162,11 +168,12 @@ class Lookups:
     def _ask(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes) -> None:
         realm = search.realm or common_realm(self._realms, info.realms) or ""
         key = to_key(search.target)
+        known = {each.record.tag: each for each in search.nearest} if not after else {}
 
         def build(request: int) -> FindNode | FindValue:
             if search.findings is None:
-                return FindNode(realm, request, key)
-            return FindValue(realm, request, key, after)
+                return FindNode(realm, request, key, tuple(known))
+            return FindValue(realm, request, key, after, tuple(known))
 
         def failed(turn: Turn) -> None:
             if search.lookup and search.leads:
@@ -178,11 +185,20 @@ class Lookups:
             turn,
             info,
             build,
-            lambda turn, reply: self._answered(turn, number, search, info, after, reply),
+            lambda turn, reply: self._answered(turn, number, search, info, after, known, reply),
             failed,
         )
 
-    def _answered(self, turn: Turn, number: int, search: Search, info: PeerInfo, after: bytes, reply: Reply) -> None:
+    def _answered(
+        self,
+        turn: Turn,
+        number: int,
+        search: Search,
+        info: PeerInfo,
+        after: bytes,
+        known: dict[bytes, PeerInfo],
+        reply: Reply,
+    ) -> None:
         lookup, leads = search.lookup, search.leads
         if lookup is None or leads is None or not isinstance(reply, FindNodeReply | FindValueReply):
             return
@@ -191,6 +207,7 @@ class Lookups:
         if search.ended:
             return
         usable = [contact for contact in contacts if self._usable(turn, search, contact)]
+        usable += [known[tag] for tag in reply.known if tag in known]
         leads.named(info.node, usable, turn.now)
         lookup.add(usable)
         if isinstance(reply, FindValueReply) and search.findings:

@@ -24,6 +24,9 @@ from macula.identity.realms import ANY_REALM, serves
 from macula.wire import codes
 from macula.wire.messages import FindNode, FindNodeReply, FindValue, FindValueReply, Store, StoreReply
 
+_Encoded = tuple[bytes, ...]
+_Tags = tuple[bytes, ...]
+
 
 class Server:
     """Serves contacts and records while this node is reachable; else answers with nothing, and keeps nothing.
@@ -52,15 +55,15 @@ class Server:
 
     def find_node(self, turn: Turn, peer: NodeId, query: FindNode) -> None:
         """Answers with the k closest contacts."""
-        nodes = self._nodes(turn, peer, query.realm, query.target)
-        turn.emit(SendTo(peer, Lane.CONTROL, FindNodeReply(query.request, nodes)))
+        nodes, known = self._nodes(turn, peer, query, query.target)
+        turn.emit(SendTo(peer, Lane.CONTROL, FindNodeReply(query.request, nodes, known)))
 
     def find_value(self, turn: Turn, peer: NodeId, query: FindValue) -> None:
         """Answers with a page of records and, on the first page, the k closest contacts. Tombstones are among the
         records, or the asker could not tell withdrawn from never seen."""
         records, more = self._page(turn, query)
-        nodes = () if query.after else self._nodes(turn, peer, query.realm, query.key)
-        reply = FindValueReply(query.request, tuple(record.encoded for record in records), nodes, more)
+        nodes, known = ((), ()) if query.after else self._nodes(turn, peer, query, query.key)
+        reply = FindValueReply(query.request, tuple(record.encoded for record in records), nodes, more, known)
         turn.emit(SendTo(peer, Lane.CONTROL, reply))
 
     def store(self, turn: Turn, peer: NodeId, query: Store) -> None:
@@ -111,15 +114,24 @@ class Server:
             return [], False
         return records, more
 
-    def _nodes(self, turn: Turn, peer: NodeId, realm: str, target: bytes) -> tuple[bytes, ...]:
+    def _nodes(self, turn: Turn, peer: NodeId, query: FindNode | FindValue, target: bytes) -> tuple[_Encoded, _Tags]:
         """The k closest contacts whose record still lives, and this node's own newest record: so everybody who asks a
-        node learns its renewed record, and can hand it on."""
+        node learns its renewed record, and can hand it on. Those that the asker knows are only named."""
         if not self._serving or self.own_info is None:
-            return ()
+            return (), ()
+        realm, wall = query.realm, turn.wall
 
         def accept(info: PeerInfo) -> bool:
-            alive = info.record.expires > turn.wall and info.node != peer
+            alive = info.record.expires > wall and info.node != peer
             return alive and (realm == ANY_REALM or serves(info.realms, realm))
 
         closest = self._table.closest(key_position(target), self._settings.k, accept)
-        return (*[info.record.encoded for info in closest], self.own_info.record.encoded)
+        known = frozenset(query.known)
+        nodes, named = [], []
+        for info in (*closest, self.own_info):
+            tag = info.record.tag
+            if tag in known:
+                named.append(tag)
+            else:
+                nodes.append(info.record.encoded)
+        return tuple(nodes), tuple(named)

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from macula.wire.fields import U32, U63, Code, Key, Name, Node, Record, Text, Token, Traceparent
+from macula.wire.fields import U32, U63, Code, Key, Known, Name, Node, Record, Text, Token, Traceparent
 from macula.wire.streaming import StreamCall, StreamCredit, StreamEnd, StreamItem
 
 
@@ -141,21 +141,23 @@ class RouteError(Struct, frozen=True, gc=False):
     path: Annotated[tuple[Node, ...], Meta(max_length=64)]
 
 
-class FindNode(Struct, frozen=True, gc=False):
-    """Asks for the k contacts closest to a position in the key space."""
+class FindNode(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Asks for the k contacts closest to a position in the key space. The peer records in `known` need not be sent."""
 
     TYPE: ClassVar[int] = 0x40
     realm: Name
     request: U32
     target: Key
+    known: Known = ()
 
 
-class FindNodeReply(Struct, frozen=True, gc=False):
-    """Signed peer records, closest first."""
+class FindNodeReply(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Signed peer records, closest first, without those that the asker knows: `known` says which."""
 
     TYPE: ClassVar[int] = 0x41
     request: U32
     nodes: Annotated[tuple[Record, ...], Meta(max_length=32)]
+    known: Known = ()
 
 
 class Store(Struct, frozen=True, gc=False):
@@ -167,24 +169,28 @@ class Store(Struct, frozen=True, gc=False):
     records: Annotated[tuple[Record, ...], Meta(max_length=64)]
 
 
-class FindValue(Struct, frozen=True, gc=False):
-    """Asks for the records under a key, after the node id `after` in the order of node ids (empty: from the start)."""
+class FindValue(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Asks for the records under a key, after the node id `after` in the order of node ids (empty: from the start).
+    The peer records in `known` need not be sent."""
 
     TYPE: ClassVar[int] = 0x43
     realm: Name
     request: U32
     key: Key
     after: Annotated[bytes, Meta(max_length=32)]
+    known: Known = ()
 
 
-class FindValueReply(Struct, frozen=True, gc=False):
-    """Records under the key in the order of node ids, the closest contacts, and whether there is another page."""
+class FindValueReply(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Records under the key in the order of node ids, the closest contacts as in FindNodeReply, and whether there is
+    another page."""
 
     TYPE: ClassVar[int] = 0x44
     request: U32
     records: Annotated[tuple[Record, ...], Meta(max_length=64)]
     nodes: Annotated[tuple[Record, ...], Meta(max_length=32)]
     more: bool
+    known: Known = ()
 
 
 class StoreReply(Struct, frozen=True, gc=False):
