@@ -139,8 +139,13 @@ class Engine:
 
     def handle_all(self, events: Sequence[Event], now: float, wall: float) -> list[Effect]:
         """As handle, of several events in turn, which costs less."""
+        odd = self._clock.is_held or abs(wall - self._wall - now + self._now) > FOLLOWED
+        if not odd:
+            self._now, self._wall = now, wall
         for event in events:
-            self._take(event, now, wall)
+            if odd:
+                self._judge_clock(event, now, wall)
+            self._take(event, now)
             if self._work:
                 self._drain()
         return self._finish()
@@ -165,11 +170,7 @@ class Engine:
         """Whether the node does its job: it is in the mesh (or needs no way in) and not shutting down."""
         return not self._shutdown.requested and (self._dht.joined or not self.settings.bootstraps)
 
-    def _take(self, event: Event, now: float, wall: float) -> None:
-        if self._clock.is_held or abs(wall - self._wall - now + self._now) > FOLLOWED:
-            self._judge_clock(event, now, wall)
-        else:
-            self._now, self._wall = now, wall
+    def _take(self, event: Event, now: float) -> None:
         match event:
             case MessageReceived():
                 self._work.extend(self._peers.received(event, now, self._wall))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from macula.core.effects import ClosePeer, PauseReading
+from macula.core.effects import ClosePeer, Multicast, PauseReading
 from macula.core.events import LaneSlowed, MessageReceived, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.providers.quic import endpoint
@@ -115,11 +115,10 @@ def test_one_message_to_many_peers_is_encoded_once(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(endpoint, "encode", counted)
     message = numbered(1)
-    for other in others:
-        a.send(other, message)
+    a.do(Multicast(tuple(other.id for other in others), Lane.PUBSUB, message))
     net.run(1.0)
     assert encoded == [message]
-    assert all(other.received() == [message] for other in others)
+    assert all(other.received(Lane.PUBSUB) == [message] for other in others)
 
 
 def test_what_was_sent_before_a_goodbye_is_read_though_it_was_too_much_for_a_turn() -> None:

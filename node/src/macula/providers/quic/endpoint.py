@@ -59,7 +59,7 @@ from macula.providers.quic.settings import QuicSettings
 from macula.providers.quic.state import State
 from macula.providers.quic.tuned import TunedConnection, make_configuration
 from macula.runtime.transport import HandshakeCounts, PathStatus, RelayCounts
-from macula.wire import Message, codes, encode
+from macula.wire import codes, encode
 
 _NO_FAULT = (LOST, codes.DUPLICATE, codes.GOING_AWAY)
 """How a client that does nothing wrong may end a connection before it opens a lane."""
@@ -100,7 +100,6 @@ class Endpoint:
         self._dials = Dials(
             identity.node_id, self._client, self._settings, self._connections, self._sessions, self._relays, report
         )
-        self._encoded: tuple[Message, bool, bytes] | None = None
 
     @property
     def connections(self) -> int:
@@ -249,8 +248,9 @@ class Endpoint:
         """As execute: of all effects by far the most common one."""
         session = self._sessions.get(effect.peer)
         if session is not None:
-            session.active.send(effect.lane, self._frame(effect.message, effect.compressed))
-            self._connections.touch(session.active)
+            connection = session.active
+            connection.send(effect.lane, encode(effect.message, compressed=effect.compressed))
+            self._connections.touch(connection)
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""
@@ -365,15 +365,9 @@ class Endpoint:
             self._events.append(PeerRefused(who(connection), closing.code, closing.reason))
 
     def _send_all(self, effect: Multicast) -> None:
-        frame = self._frame(effect.message, effect.compressed)
+        frame = encode(effect.message, compressed=effect.compressed)
         for peer in effect.peers:
             session = self._sessions.get(peer)
             if session is not None:
                 session.active.send(effect.lane, frame)
                 self._connections.touch(session.active)
-
-    def _frame(self, message: Message, compressed: bool) -> bytes:
-        # One message to many peers, as publishing does, is encoded once.
-        if self._encoded is None or self._encoded[0] is not message or self._encoded[1] is not compressed:
-            self._encoded = (message, compressed, encode(message, compressed=compressed))
-        return self._encoded[2]
