@@ -172,5 +172,8 @@ def test_the_command_tells_it_to_people_and_to_programs(lab: Engine, outside: st
         assert "their NATs allow: direct" in people
         programs = json.loads(printed(lab, "why", "edge_a", "edge_b", "--json"))
         assert "filtered" in programs["directions"][0]["reasons"]
+        whole = " ".join(people.replace("│", " ").split())
+        for finding in programs["directions"][0]["findings"]:
+            assert finding["explanation"] in whole and finding["remedy"] in whole
         wrong = refused(lab, "why", "edge_a", "edge_z")
         assert "edge_z" in wrong and "bootstrap" in wrong

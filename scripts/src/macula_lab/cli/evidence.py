@@ -1,6 +1,7 @@
 """`macula-lab capture`, `evidence` and `why`: what happened to the packets."""
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -72,4 +73,4 @@ def why(
     if as_json:
         print(json.dumps(telling.to_json(answer), indent=2))
     else:
-        Console(highlight=False, soft_wrap=True).print(telling.tree(answer))
+        Console(highlight=False, width=None if sys.stdout.isatty() else 180).print(telling.tree(answer))
