@@ -72,7 +72,7 @@ def _branches(told: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for whose, title in (("mine", "this node's NAT"), ("theirs", "the peer's NAT")):
         side = told["nats"][whose]
         if side is None:
-            yield f"{title}: not known", []
+            yield f"{title}: not asked for", []
         else:
             yield f"{title}: {side['name']}", [_candidate(one) for one in side["candidates"]]
     if told["allowed"]:
