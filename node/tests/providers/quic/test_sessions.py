@@ -28,7 +28,7 @@ def connect_and_talk(net: Network, a: Host, b: Host, seconds: float = 3.0, later
 
     def talk() -> bool:
         for host, peer in ((a, b), (b, a)):
-            if host.connected and not host.lost and counts[host.id] < 40:
+            if counts[host.id] < 40 and host.connected and not host.lost:
                 counts[host.id] += 1
                 for lane in list(Lane)[: 1 + (counts[host.id] - 1) // later if later else None]:
                     host.send(peer, numbered(counts[host.id], 500), lane)
