@@ -60,7 +60,7 @@ def main() -> None:
     effort = Effort(options.rounds, options.scale, options.others)
     results = asyncio.run(run(options.names or list(BENCHMARKS), effort))
     if options.out is not None:
-        _keep(results, options.out)
+        _keep(results, options.out.resolve())
     if options.json:
         print(json.dumps(as_json(results), indent=2))
     else:
