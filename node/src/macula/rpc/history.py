@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 from lru import LRU
@@ -25,6 +26,8 @@ class History:
         self._replies: OrderedDict[tuple[NodeId, bytes], tuple[Reply, float, int]] = OrderedDict()
         """With the time of each, and what it counts in bytes."""
         self._bytes = 0
+        self._due = -math.inf
+        """No reply is to be forgotten before this time."""
 
     def add(self, caller: NodeId, reply: Reply, now: float) -> None:
         """The caller's call ended with this reply."""
@@ -52,9 +55,11 @@ class History:
         return Reply(call.realm, call.call_id, b"", RemoteError.code, "the call ended before; its reply is gone")
 
     def _expire(self, now: float) -> None:
-        while self._replies:
+        limits = self._settings
+        while self._replies and (now >= self._due or self._bytes > limits.max_reply_bytes):
             key, (_, since, _) = next(iter(self._replies.items()))
-            if self._bytes <= self._settings.max_reply_bytes and now - since < self._settings.reply_keep:
+            if now - since < limits.reply_keep and self._bytes <= limits.max_reply_bytes:
+                self._due = since + limits.reply_keep
                 return
             self._drop(key)
 
