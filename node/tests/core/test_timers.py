@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -39,11 +41,17 @@ class TimersModel(RuleBasedStateMachine):
         assert self.timers.pop_due(self.now) == [key for _, key in due]
         for _, key in due:
             del self.model[key]
+        assert self.timers.soonest == self._soonest()
 
     @invariant()
     def agrees(self) -> None:
         assert self.timers.next() == min((at for at, _ in self.model.values()), default=None)
+        assert self.timers.soonest <= self._soonest()
+        assert self.model or self.timers.soonest == math.inf
         assert [key in self.timers for key in range(6)] == [key in self.model for key in range(6)]
+
+    def _soonest(self) -> float:
+        return min((at for at, _ in self.model.values()), default=math.inf)
 
 
 TimersModel.TestCase.settings = settings(max_examples=200, stateful_step_count=40)

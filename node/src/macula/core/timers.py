@@ -26,7 +26,8 @@ class Timers(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._count = 0
         self.soonest = float("inf")
-        """No deadline is earlier. There may be none at this time, if it was cancelled: ask `next` for that."""
+        """No deadline is earlier, and without any it is infinity. There may be none at this time, if it was cancelled,
+        until `pop_due` is called then: ask `next` for the very one."""
 
     def set(self, key: K, at: float) -> None:
         """Replace the key's deadline."""
@@ -43,6 +44,9 @@ class Timers(Generic[K]):
     def cancel(self, key: K) -> None:
         """Forget the key's deadline, if it has one."""
         self._due.pop(key, None)
+        if not self._due:
+            self._heap.clear()
+            self.soonest = float("inf")
 
     def __contains__(self, key: K) -> bool:
         return key in self._due
@@ -60,11 +64,14 @@ class Timers(Generic[K]):
         """Remove and return the keys whose deadline has come, earliest first; equal ones in the order they were set."""
         due: list[K] = []
         heap = self._heap
-        while heap and heap[0][0] <= now:
-            deadline = heapq.heappop(heap)
+        while heap:
+            deadline = heap[0]
             key = deadline[2]
             if self._due.get(key) is deadline:
+                if deadline[0] > now:
+                    break
                 del self._due[key]
                 due.append(key)
+            heapq.heappop(heap)
         self.soonest = heap[0][0] if heap else float("inf")
         return due

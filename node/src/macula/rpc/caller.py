@@ -106,10 +106,6 @@ class Caller:
         """Calls in flight."""
         return len(self._calls)
 
-    def next_deadline(self) -> float | None:
-        """When to call expire."""
-        return self.timers.next()
-
     def check(self, request: CallProcedure) -> None:
         """Raises ArgumentError for a request that is wrong, Busy if there are too many calls."""
         check_name("procedure", request.procedure)

@@ -15,7 +15,7 @@ from macula.core.limits import Limit, met
 from macula.core.peer_limiter import PeerLimiter
 from macula.core.requests import Hold, Received, RefusePeer, Release, SendFailed, SendTo
 from macula.core.service import Action
-from macula.core.timers import Timers, earliest
+from macula.core.timers import Timers
 from macula.errors import Busy, Cancelled, NotFound, RemoteError, Timeout, Unauthorized
 from macula.identity import NodeId
 from macula.rpc.history import History
@@ -42,6 +42,8 @@ class _Handler(Struct, eq=False):
     routed: bool
     network: bytes | None
     stream: Stream | None = None
+    open: bool = True
+    """Whether its call has not been answered."""
 
 
 class _Load(Struct, eq=False):
@@ -61,7 +63,8 @@ class CallProvider:
         self.draining = False
         self.origins = Origins(settings.max_handlers_per_network)
         self._called_at = -math.inf
-        self._quiet_at: float | None = None
+        self.quiet_at = math.inf
+        """When a draining node may take it that nobody counts on it any more."""
         self._settings = settings
         self._realm = realm
         self._tokens = tokens
@@ -83,24 +86,20 @@ class CallProvider:
     @property
     def idle(self) -> bool:
         """Whether no handler runs and, of a draining node, no caller seems to count on it any more."""
-        return not self._handlers and self._quiet_at is None
-
-    def next_deadline(self) -> float | None:
-        """When to call expire."""
-        return earliest(self.timers.next(), self._quiet_at)
+        return not self._handlers and self.quiet_at == math.inf
 
     def drain(self, now: float) -> None:
         """Refuse all new calls, and so tell callers not to ask here again."""
         self.draining = True
         quiet = self._called_at + self._settings.drain_quiet
-        self._quiet_at = quiet if quiet > now else None
+        self.quiet_at = quiet if quiet > now else math.inf
 
     def called(self, event: Received, call: Call | StreamCall, now: float) -> list[Action]:
         """A call, or the repeat of one: that is answered like the first, or by the answer to the first."""
         caller, routed = event.peer, bool(event.hops)
         self._called_at = now
         if self.draining:
-            self._quiet_at = now + self._settings.drain_quiet
+            self.quiet_at = now + self._settings.drain_quiet
         load = self._loads.get(caller) or _Load()
         if running := load.open.get(call.call_id):
             running.routed = routed
@@ -140,7 +139,7 @@ class CallProvider:
         if handler is None:
             return [Completed(command_id)]
         answered: list[Action] = []
-        if self._is_open(handler):
+        if handler.open:
             reply = Reply(handler.call.realm, handler.call.call_id, command.result, "", "")
             if command.error in (RemoteError.code, Unauthorized.code):
                 reply = _error(handler.call, command.error, command.reason)
@@ -157,8 +156,8 @@ class CallProvider:
 
     def expire(self, now: float) -> list[Action]:
         """Answer the calls whose deadline has come, and stop their handlers."""
-        if self._quiet_at is not None and self._quiet_at <= now:
-            self._quiet_at = None
+        if self.quiet_at <= now:
+            self.quiet_at = math.inf
         actions: list[Action] = []
         for delivery in self.timers.pop_due(now):
             handler = self._handlers[delivery]
@@ -254,13 +253,11 @@ class CallProvider:
         # the caller that is at fault.
         return SendTo(peer, Lane.RPC, reply, None if routed else self._reply_token, routed)
 
-    def _is_open(self, handler: _Handler) -> bool:
-        return self._loads[handler.caller].open.get(handler.call.call_id) is handler
-
     def _close(self, handler: _Handler, reply: Reply, now: float) -> list[Action]:
         """The call has its answer; its handler may still run."""
         calls = self._loads[handler.caller].open
         del calls[handler.call.call_id]
+        handler.open = False
         self.timers.cancel(handler.delivery)
         self._history.add(handler.caller, reply, now)
         fields = {

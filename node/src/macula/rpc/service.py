@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,7 +38,6 @@ from macula.core.requests import (
     WithdrawRecord,
 )
 from macula.core.service import Action, ServiceEvent
-from macula.core.timers import earliest
 from macula.errors import ArgumentError, NodeClosed, ProtocolError
 from macula.identity import NodeId
 from macula.identity.names import check_name
@@ -117,7 +117,8 @@ class Rpc:
 
     def next_deadline(self) -> float | None:
         """When to call handle(Tick()) next."""
-        return earliest(self._caller.next_deadline(), self._provider.next_deadline())
+        at = min(self._caller.timers.soonest, self._provider.timers.soonest, self._provider.quiet_at)
+        return None if at == math.inf else at
 
     def handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         """Everything that follows from an event; deadlines that have come go first, however late the Tick is.

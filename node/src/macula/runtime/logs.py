@@ -61,6 +61,8 @@ class TraceLog:
         self._clock = clock
         self._limiter = Limiter()
         self._log = logging.getLogger(f"{ROOT}.trace")
+        self.is_enabled = self._log.isEnabledFor
+        """Whether lines of a level are written at all."""
 
     def write(self, trace: Trace) -> None:
         """Write a line, unless its limit is used up. Node ids are written in their short form."""

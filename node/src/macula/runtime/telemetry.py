@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from macula.core.effects import Trace
 from macula.errors import ArgumentError
-from macula.runtime.logs import ROOT, TraceLog, log_event
+from macula.runtime.logs import ROOT, TraceLog, log_event, quiet_level
 
 _LOG = logging.getLogger(f"{ROOT}.telemetry")
 
@@ -147,4 +147,5 @@ class Telemetry:
                     self.detach(handler_id)
                     fields = {"handler": handler_id, "name": event.name, "error": repr(error)}
                     log_event(_LOG, logging.ERROR, "telemetry.handler_detached", fields)
-        self._log.write(trace)
+        if trace.limit or self._log.is_enabled(quiet_level(trace.name)):
+            self._log.write(trace)

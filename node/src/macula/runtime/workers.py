@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from typing import Any
 
+from msgspec import Struct
+
 from macula.core.deliveries import CallDelivery
 
 MOST_IDLE = 16
@@ -18,16 +20,13 @@ AT_ONCE = 2
 loop, and no more than that are woken in vain."""
 
 
-class _Job:
+class _Job(Struct, eq=False):
     """`task` is that of the worker that has begun with it."""
 
-    __slots__ = ("call", "given_up", "number", "task")
-
-    def __init__(self, number: int, call: CallDelivery) -> None:
-        self.number = number
-        self.call = call
-        self.task: asyncio.Task[None] | None = None
-        self.given_up = False
+    number: int
+    call: CallDelivery
+    task: asyncio.Task[None] | None = None
+    given_up: bool = False
 
 
 class Workers:
