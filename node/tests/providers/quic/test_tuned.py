@@ -17,7 +17,7 @@ from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_c
 from .pair import connected_pair, exchange
 
 CONNECTION = {
-    "_close_event", "_configuration", "_cryptos", "_flush_builder", "_initialize", "_is_client",
+    "_close_event", "_configuration", "_cryptos", "_events", "_flush_builder", "_initialize", "_is_client",
     "_local_active_connection_id_limit", "_local_max_data", "_local_max_streams_bidi", "_local_max_streams_uni",
     "_loss", "_max_datagram_size", "_network_paths", "_on_connection_limit_delivery", "_on_max_stream_data_delivery",
     "_packet_number", "_payload_received", "_peer_cid", "_quic_logger", "_remote_max_streams_uni", "_spaces", "_state",

@@ -15,7 +15,6 @@ from macula.providers.quic.authority import Authority
 from macula.providers.quic.certificate import read_certificate
 from macula.providers.quic.closing import APPLICATION_CODE, LOST, TRANSPORT_ERROR, Closing, decode_end, encode_phrase
 from macula.providers.quic.dialing import Attempt
-from macula.providers.quic.joining import take_events
 from macula.providers.quic.lanes import InboundLanes, Reading, Unread
 from macula.providers.quic.mtu import PathMtu, room
 from macula.providers.quic.notes import (
@@ -135,7 +134,7 @@ class Connection:
     def read(self, now: float) -> None:
         """Take what has come."""
         try:
-            for event in take_events(self._quic):
+            for event in self._quic.take_events():
                 match event:
                     case quic_events.StreamDataReceived(data, end_stream, stream_id):
                         self._stream(stream_id, data, end_stream, now)
@@ -188,7 +187,7 @@ class Connection:
             self._mtu.next_at if self._mtu.next_at is not None and self._settled else None,
             self._resume_at(),
             self._outbound.bulk_at,
-            self._silence.deadline(self._quic.probe_timeout) if self.state is State.ACTIVE else None,
+            self._silence.at if self.state is State.ACTIVE else None,
         )
 
     def flush(self, now: float) -> Sent:
@@ -314,7 +313,7 @@ class Connection:
 
     def _collect_ids(self) -> None:
         # Only ids are issued while datagrams are built; they must be known before the first answer to them.
-        for event in take_events(self._quic):
+        for event in self._quic.take_events():
             if isinstance(event, quic_events.ConnectionIdIssued):
                 self.cids[event.connection_id] = None
 
@@ -381,7 +380,8 @@ class Connection:
                 self.close(self._closing)
 
     def _judge(self, now: float) -> None:
-        self._notes += [Credit(lane, False) for lane in self._outbound.unblock()]
+        for lane in self._outbound.unblock():
+            self._notes.append(Credit(lane, False))
         if self.state is State.ACTIVE:
             quic = self._quic
             suspect = self._silence.judge(quic.newest_acknowledged, quic.waits, quic.probe_timeout, now)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import QuicEvent, StreamDataReceived
 
 
-def take_events(quic: QuicConnection) -> Iterator[QuicEvent]:
-    """What has happened since the last time; what follows on each other of one stream is one piece."""
-    event = quic.next_event()
-    while event is not None:
-        following = quic.next_event()
+def join(events: Sequence[QuicEvent]) -> list[QuicEvent]:
+    """The same events, but what follows on each other of one stream is one piece."""
+    joined: list[QuicEvent] = []
+    index = 0
+    while index < len(events):
+        event = events[index]
+        index += 1
         if isinstance(event, StreamDataReceived):
             pieces = [event.data]
-            while isinstance(following, StreamDataReceived) and following.stream_id == event.stream_id:
+            while index < len(events):
+                following = events[index]
+                if not isinstance(following, StreamDataReceived) or following.stream_id != event.stream_id:
+                    break
                 pieces.append(following.data)
-                event, following = following, quic.next_event()
+                event = following
+                index += 1
             if len(pieces) > 1:
                 event = StreamDataReceived(b"".join(pieces), event.end_stream, event.stream_id)
-        yield event
-        event = following
+        joined.append(event)
+    return joined

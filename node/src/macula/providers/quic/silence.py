@@ -18,6 +18,8 @@ class Silence:
         self._told = False
         self._heard = True
         self.suspect = False
+        self.at: float | None = None
+        """When to call `judge` if nothing else happens."""
 
     def heard(self) -> None:
         """Something of the peer came."""
@@ -26,27 +28,22 @@ class Silence:
     def moved(self) -> None:
         """Another path: what was not heard on the one before says nothing of it. The peer stays suspect until it is
         heard, and is suspected again if this path fails it, too."""
-        self._since, self._told, self._heard = None, False, False
-
-    def deadline(self, probe_timeout: float) -> float | None:
-        """When to call `judge` if nothing else happens; `probe_timeout` is the one without back-off."""
-        return None if self._since is None or self._told else self._since + self._patience(probe_timeout)
+        self._since, self._told, self._heard, self.at = None, False, False, None
 
     def judge(self, acknowledged: int, waits: bool, probe_timeout: float, now: float) -> bool | None:
         """Whether the peer is suspect, if that is news. Call it after all that was sent or came: with the newest packet
-        that was acknowledged, and whether an acknowledgement is waited for."""
+        that was acknowledged, whether an acknowledgement is waited for, and the probe time-out without back-off."""
         if acknowledged != self._acknowledged or not waits:
             self._acknowledged, self._since = acknowledged, None
         if waits and self._since is None:
             self._since = now
-        if self._since is not None and now >= self._since + self._patience(probe_timeout):
+        due = None if self._since is None else self._since + max(LEAST, self._periods * probe_timeout)
+        news: bool | None = None
+        if due is not None and now >= due:
             news = None if self._told else True
             self._told = self.suspect = True
-            return news
-        if self.suspect and self._heard:
+        elif self.suspect and self._heard:
             self._told = self.suspect = False
-            return False
-        return None
-
-    def _patience(self, probe_timeout: float) -> float:
-        return max(LEAST, self._periods * probe_timeout)
+            news = False
+        self.at = None if self._told else due
+        return news

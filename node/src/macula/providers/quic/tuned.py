@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import logging
 import ssl
+from collections import deque
+from collections.abc import Sequence
 from typing import TextIO, cast
 
 from aioquic.quic import connection as aioquic_connection
@@ -23,7 +25,7 @@ from aioquic.quic.connection import (
     QuicConnectionState,
     QuicReceiveContext,
 )
-from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicPacketType, QuicProtocolVersion
 from aioquic.quic.packet_builder import QuicDeliveryState, QuicPacketBuilder
 from aioquic.quic.recovery import QuicPacketPacer, QuicPacketSpace
@@ -35,6 +37,7 @@ from macula.core.lanes import Lane
 from macula.identity import Identity
 from macula.providers.quic.congestion import ALGORITHM, WatchfulReno
 from macula.providers.quic.diagnosis import NO_DIAGNOSIS, Diagnosis, QlogTrace
+from macula.providers.quic.joining import join
 from macula.providers.quic.mtu import Probe
 from macula.providers.quic.settings import SMALLEST_DATAGRAM, QuicSettings
 from macula.providers.quic.steady import SteadyConnection
@@ -180,6 +183,13 @@ class TunedConnection(SteadyConnection):
     def streams_allowed(self) -> int:
         """How many unidirectional streams the peer takes; known once the handshake is complete."""
         return self._remote_max_streams_uni
+
+    def take_events(self) -> Sequence[QuicEvent]:
+        """What has happened since the last call; what follows on each other of one stream is one piece."""
+        if not self._events:
+            return ()
+        events, self._events = self._events, deque()
+        return events if len(events) == 1 else join(tuple(events))
 
     def buffered(self, stream_id: int) -> int:
         """Bytes written to a stream that the peer has not acknowledged."""
