@@ -134,19 +134,20 @@ class Rpc:
         late = self._caller.timers.soonest <= now or self._provider.timers.soonest <= now
         expired: list[Action] = []
         if late or isinstance(event, Tick):
-            expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now, wall)
-        actions = self._handle(event, now, wall)
+            expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now)
+        if isinstance(event, Received):
+            take = self._messages.get(type(event.message))
+            actions = take(event, event.message, now) if take is not None else []
+        elif isinstance(event, CommandGiven):
+            actions = self._commands[type(event.command)](event.id, event.command, now)
+        else:
+            actions = self._told(event, now, wall)
         if self._talks_to_itself or self._node_id in self._caller.in_flight or self._node_id in self._provider.callers:
-            actions = self._settle(actions, now, wall)
+            actions = self._settle(actions, now)
         return [*expired, *actions] if expired else actions
 
-    def _handle(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
+    def _told(self, event: ServiceEvent, now: float, wall: float) -> list[Action]:
         match event:
-            case Received(message=message):
-                take = self._messages.get(type(message))
-                return take(event, message, now) if take is not None else []
-            case CommandGiven(command_id, command):
-                return self._commands[type(command)](command_id, command, now)
             case RecordsFound():
                 return self._caller.found(event, now, wall)
             case RecordStored(token):
@@ -209,7 +210,7 @@ class Rpc:
         self._stores[token] = command_id
         return token
 
-    def _settle(self, actions: list[Action], now: float, wall: float) -> list[Action]:
+    def _settle(self, actions: list[Action], now: float) -> list[Action]:
         """Carry out what concerns this node as its own peer; the rest is for others."""
         own = self._node_id
         settled: list[Action] = []
@@ -217,7 +218,7 @@ class Rpc:
         while queue:
             action = queue.popleft()
             if isinstance(action, SendTo) and action.peer == own:
-                queue.extend(self._handle(Received(own, action.message), now, wall))
+                queue.extend(self._messages[type(action.message)](Received(own, action.message), action.message, now))
             elif not (isinstance(action, _TO_PEER) and action.peer == own):
                 settled.append(action)
         self._talks_to_itself = own in self._caller.in_flight or own in self._provider.callers
