@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from macula.core.effects import Trace
 from macula.errors import ArgumentError
@@ -18,7 +19,7 @@ MAX_HANDLERS = 64
 """Handlers of one node, so that one attached in a loop is an error and not a leak."""
 
 
-class TelemetryEvent(NamedTuple):
+class TelemetryEvent(Struct, frozen=True, gc=False):
     """Something that happened. `metadata` has plain values and NodeIds; `measurements` numbers, `duration` in ms."""
 
     name: str
