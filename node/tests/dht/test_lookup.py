@@ -72,6 +72,22 @@ def test_an_answer_after_the_failure_still_counts() -> None:
     assert searching.in_flight == 0
 
 
+def test_who_has_stalled_takes_no_place_but_is_waited_for() -> None:
+    searching = lookup(0, [1, 2, 3, 4], k=3, alpha=2)
+    assert [info.node for info in drain(searching)] == ids(1, 2)
+    searching.stalled(toy_id(1))
+    searching.stalled(toy_id(1))
+    assert [info.node for info in drain(searching)] == ids(3), "one place is free"
+    searching.answered(toy_id(2))
+    searching.answered(toy_id(3))
+    assert drain(searching) == [] and not searching.finished and searching.in_flight == 1
+    searching.failed(toy_id(1))
+    assert [info.node for info in drain(searching)] == ids(4)
+    searching.stalled(toy_id(4))
+    searching.answered(toy_id(4))
+    assert searching.finished and (searching.in_flight, searching.failures) == (0, 1)
+
+
 def test_answers_of_nodes_never_asked_change_nothing() -> None:
     searching = lookup(0, [1, 2])
     searching.answered(toy_id(1))

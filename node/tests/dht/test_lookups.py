@@ -9,7 +9,7 @@ from macula.wire.messages import FindNode, FindValue
 
 from .desk import Desk
 from .people import REALM, WALL, forged, peer, person, record
-from .test_publisher import ALL, joined
+from .test_publisher import ALL, joined, settle
 
 
 def find(desk: Desk, name: str, token: int = 1) -> list[RecordsFound]:
@@ -81,6 +81,24 @@ def test_what_an_answer_names_as_known_must_have_been_known() -> None:
     for who in ALL:
         desk.answer(peer(who), known=strangers)
     assert not desk.sent, "nobody is asked for what nobody has sent"
+
+
+def test_others_are_asked_meanwhile_if_one_that_was_met_stalls_but_not_if_it_was_only_named() -> None:
+    desk = joined(alpha=1)
+    find(desk, "a")
+    (met,) = {each.peer for each in desk.sent}
+    desk.tick(desk.now + 0.6)
+    first, second = (each.peer for each in desk.sent)
+    assert first == met and second != met
+
+    named = Desk(alpha=1)
+    named.up(peer(1))
+    settle(named)
+    named.sent.clear()
+    find(named, "a")
+    named.answer(peer(1), nodes=(peer(4).record.encoded, peer(5).record.encoded))
+    named.tick(named.now + 1.9)
+    assert len(named.sent) == 1
 
 
 def test_a_value_is_asked_only_of_nodes_that_serve_its_realm() -> None:

@@ -41,6 +41,17 @@ def test_forty_nodes_find_every_record_also_after_thirty_percent_left() -> None:
     assert all(node.dht.stats().nodes <= len(alive) - 1 for node in alive), "the dead have left every table"
 
 
+def test_a_lookup_waits_for_those_that_have_just_died_together() -> None:
+    mesh = Mesh(seed=12)
+    mesh.build(20)
+    mesh.publish(mesh.nodes[3], "add")
+    for node in mesh.nodes[10:]:
+        node.alive = False
+    began = mesh.now
+    assert owners(mesh, mesh.nodes[0], "add") == [mesh.nodes[3].id]
+    assert mesh.now - began < 4, "ten of them, three at a time, 2 s each: that would be 8 s"
+
+
 def test_a_record_stands_at_the_nodes_closest_to_its_key() -> None:
     mesh = Mesh(seed=6)
     mesh.build(30)

@@ -35,7 +35,7 @@ class Bench:
             failed=lambda turn, info: self.log.append(f"dead {info.name}"),
         )
 
-    def ask(self, info: PeerInfo, now: float = 0.0) -> list[Any]:
+    def ask(self, info: PeerInfo, now: float = 0.0, *, tells_of_stalls: bool = False) -> list[Any]:
         turn = Turn(now, WALL)
 
         def replied(turn: Turn, reply: Reply) -> None:
@@ -44,7 +44,11 @@ class Bench:
         def failed(turn: Turn) -> None:
             self.log.append("failure")
 
-        self.queries.ask(turn, info, lambda request: FindNode(REALM, request, KEY), replied, failed)
+        def stalled(turn: Turn) -> None:
+            self.log.append("stall")
+
+        on_stall = stalled if tells_of_stalls else None
+        self.queries.ask(turn, info, lambda request: FindNode(REALM, request, KEY), replied, failed, on_stall)
         return turn.actions
 
     def tick(self, now: float) -> None:
@@ -96,6 +100,21 @@ def test_a_time_out_a_late_answer_and_one_that_is_too_late() -> None:
     bench.reply(peer(2), FindNodeReply(lost, ()))
     assert len(bench.log) == 6
     assert [trace.name for trace in bench.traces] == ["dht.reply.unexpected"]
+
+
+def test_who_wants_to_know_is_told_that_an_answer_has_not_come_yet() -> None:
+    bench = Bench()
+    answered = request_of(bench.ask(peer(1), tells_of_stalls=True))
+    bench.ask(peer(2), tells_of_stalls=True)
+    bench.reply(peer(1), FindNodeReply(answered, ()))
+    bench.tick(0.49)
+    assert bench.log == ["alive n1", "reply"]
+    bench.tick(0.5)
+    assert bench.log[2:] == ["stall"]
+    bench.tick(1.99)
+    assert bench.log[3:] == []
+    bench.tick(2.0)
+    assert bench.log[3:] == ["dead n2", "failure"]
 
 
 def test_an_answer_from_the_wrong_peer_of_the_wrong_type_or_to_nothing_is_ignored() -> None:

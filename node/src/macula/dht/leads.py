@@ -54,6 +54,10 @@ class Leads:
         namer = self._namer(node)
         return namer is not None and not self._are_all_taken and self._contacts.is_doubtful(namer, now)
 
+    def is_met(self, node: NodeId) -> bool:
+        """Whether this node knows of it not from others alone."""
+        return self._queries.is_connected(node) or node in self._table
+
     def have_others(self, answered: Iterable[PeerInfo], now: float) -> bool:
         """Whether among those that have answered is one whose word counts."""
         return not all(self._contacts.is_doubtful(info.node, now) for info in answered)
@@ -84,5 +88,4 @@ class Leads:
     def _namer(self, node: NodeId) -> NodeId | None:
         """Who stands for a node: nobody for one that this node has met itself."""
         namer = self._namers.get(node)
-        is_met = namer is None or self._queries.is_connected(node) or node in self._table
-        return None if is_met else namer
+        return None if namer is None or self.is_met(node) else namer

@@ -19,11 +19,13 @@ class State(Enum):
 
     NEW = auto()
     WAITING = auto()
+    STALLED = auto()
     ANSWERED = auto()
     FAILED = auto()
     ASIDE = auto()
 
 
+_AWAITED = (State.WAITING, State.STALLED)
 _LEFT_OUT = (State.FAILED, State.ASIDE)
 
 
@@ -38,13 +40,13 @@ _distance = attrgetter("distance")
 
 
 class Lookup:
-    """Finds the k nodes closest to a position, asking at most `alpha` at a time.
+    """Finds the k nodes closest to a position, asking at most `alpha` at a time, those that have stalled not counted.
 
     Call `next_query` until it returns None and send each node it names a query; then tell `add` and `answered`, or
-    `failed`, what came of it, and ask again; or put the node aside at once. It is `finished` when the k closest nodes
-    known, failed ones and those put aside left out, have all answered; nobody farther is ever asked, and nobody twice.
-    An answer that comes after `failed` still counts. At most `most_queries` nodes are asked and about 8 k remembered,
-    whatever the answers say.
+    `failed`, and maybe `stalled` before, what came of it, and ask again; or put the node aside at once. It is
+    `finished` when the k closest nodes known, failed ones and those put aside left out, have all answered; nobody
+    farther is ever asked, and nobody twice. An answer that comes after `failed` still counts. At most `most_queries`
+    nodes are asked and about 8 k remembered, whatever the answers say.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Lookup:
         self._order: list[_Candidate] = []
         self._candidates: dict[NodeId, _Candidate] = {}
         self._in_flight = 0
+        self._stalled = 0
         self.queries = 0
         """How many nodes were asked."""
         self.failures = 0
@@ -93,7 +96,7 @@ class Lookup:
 
     def next_query(self) -> PeerInfo | None:
         """The next node to ask, which counts as asked; None if nobody is to be asked now."""
-        if self._in_flight >= self._alpha or self.queries >= self._most_queries:
+        if self._in_flight - self._stalled >= self._alpha or self.queries >= self._most_queries:
             return None
         for candidate in self._nearest():
             if candidate.state is State.NEW:
@@ -106,17 +109,24 @@ class Lookup:
     def answered(self, node: NodeId) -> None:
         """The node has answered in full, be it late."""
         candidate = self._candidates.get(node)
-        if candidate and candidate.state in (State.WAITING, State.FAILED):
-            self._in_flight -= candidate.state is State.WAITING
+        if candidate and candidate.state in (*_AWAITED, State.FAILED):
+            self._awaited_no_more(candidate)
             candidate.state = State.ANSWERED
 
     def failed(self, node: NodeId) -> None:
         """The node did not answer in time, or cannot be reached."""
         candidate = self._candidates.get(node)
-        if candidate and candidate.state is State.WAITING:
-            self._in_flight -= 1
+        if candidate and candidate.state in _AWAITED:
+            self._awaited_no_more(candidate)
             self.failures += 1
             candidate.state = State.FAILED
+
+    def stalled(self, node: NodeId) -> None:
+        """The node has not answered yet: meanwhile another one may be asked."""
+        candidate = self._candidates.get(node)
+        if candidate and candidate.state is State.WAITING:
+            self._stalled += 1
+            candidate.state = State.STALLED
 
     def put_aside(self, node: NodeId) -> None:
         """Do not ask the node that was to be asked, unless it is named again or all are reconsidered."""
@@ -162,6 +172,10 @@ class Lookup:
         """The k closest nodes that have answered, nearest first."""
         answered = (candidate.info for candidate in self._order if candidate.state is State.ANSWERED)
         return tuple(itertools.islice(answered, self._k))
+
+    def _awaited_no_more(self, candidate: _Candidate) -> None:
+        self._in_flight -= candidate.state in _AWAITED
+        self._stalled -= candidate.state is State.STALLED
 
     def _nearest(self) -> Iterator[_Candidate]:
         """The k closest that have not failed and are not put aside."""

@@ -181,12 +181,19 @@ class Lookups:
                 search.leads.failed(info, turn.now)
             self._go_on(turn, number, search)
 
+        def stalled(turn: Turn) -> None:
+            if search.lookup:
+                search.lookup.stalled(info.node)
+            self._go_on(turn, number, search)
+
         self._queries.ask(
             turn,
             info,
             build,
             lambda turn, reply: self._answered(turn, number, search, info, after, known, reply),
             failed,
+            # One that others invented keeps its place: or a lie would have many asked before the first is found out.
+            stalled if search.leads and search.leads.is_met(info.node) else None,
         )
 
     def _answered(

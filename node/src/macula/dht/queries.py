@@ -26,6 +26,7 @@ _REQUESTS = 2**32
 
 OnReply = Callable[[Turn, Reply], None]
 OnFailure = Callable[[Turn], None]
+OnStall = Callable[[Turn], None]
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class _Pending:
     token: int
     on_reply: OnReply
     on_failure: OnFailure
+    on_stall: OnStall | None
     failed: bool = False
     lost: bool = False
 
@@ -59,6 +61,7 @@ class Queries:
         failed: Callable[[Turn, PeerInfo], None],
     ) -> None:
         self._settings = settings
+        self._stalled_after = min(settings.stalled_after, settings.query_timeout)
         self._next_request = rng.randrange(_REQUESTS)
         self._tokens = tokens
         self._timers = timers
@@ -82,14 +85,17 @@ class Queries:
         build: Callable[[int], Query],
         on_reply: OnReply,
         on_failure: OnFailure,
+        on_stall: OnStall | None = None,
     ) -> None:
-        """Send a node the query that `build` makes with a request number."""
+        """Send a node the query that `build` makes with a request number. `on_stall` is called at most once, before
+        the others, when no answer has come after `stalled_after`."""
         request = self._next_request
         self._next_request = (request + 1) % _REQUESTS
-        pending = _Pending(info, build(request), next(self._tokens), on_reply, on_failure)
+        pending = _Pending(info, build(request), next(self._tokens), on_reply, on_failure, on_stall)
         self._pending[request] = pending
         self._of_token[pending.token] = request
-        self._timers.set((Due.QUERY, request), turn.now + self._settings.query_timeout)
+        patience = self._settings.query_timeout if on_stall is None else self._stalled_after
+        self._timers.set((Due.QUERY, request), turn.now + patience)
         if info.node not in self._connected:
             turn.emit(LearnPeer(info))
         turn.emit(SendTo(info.node, Lane.CONTROL, pending.query, pending.token))
@@ -118,6 +124,10 @@ class Queries:
         pending = self._pending[request]
         if pending.failed:
             self._forget(request)
+        elif pending.on_stall is not None:
+            on_stall, pending.on_stall = pending.on_stall, None
+            self._timers.set((Due.QUERY, request), turn.now + self._settings.query_timeout - self._stalled_after)
+            on_stall(turn)
         else:
             self._timers.set((Due.QUERY, request), turn.now + self._settings.late_answer)
             self._fail(turn, pending, blame=True)

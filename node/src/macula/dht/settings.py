@@ -29,6 +29,10 @@ class DhtSettings:
     query_timeout: float = 2.0
     """How long a peer has to answer before it counts as failed for the lookup that asked."""
 
+    stalled_after: float = 0.5
+    """How long a peer that this node has met keeps one of the `alpha` places of a lookup without having answered. It is
+    waited for as long as others; but where many have just died, they are waited for together."""
+
     late_answer: float = 8.0
     """For how long after `query_timeout` an answer still counts."""
 
