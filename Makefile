@@ -40,7 +40,8 @@ recovery: setup ## what two nodes that talk notice of each fault: NAT reboot, ro
 faults: setup ## what a mesh under load notices when nodes die, hang or stop, networks split, ...; every call accounted for; a table
 	$(LAB) faults
 
-test: unit integration ## every test; on two cores: make -j2 -Otarget test
+# The longest first, so that side by side they end at about the same time. The integration suites wait more than they compute.
+test: namespaces containers unit load ## every test; on two cores: make -j3 -Otarget test
 
 bench: setup ## how fast a node is, next to its goals; about six minutes on two idle cores; BENCH="calls --json"
 	cd node && ../.venv/bin/python -m benchmarks --out ../.lab/bench $(BENCH)

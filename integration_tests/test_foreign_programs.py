@@ -270,7 +270,7 @@ def test_everybody_calls_a_nat_the_same(in_namespaces: dict[str, Reports], nat: 
 
 
 @pytest.mark.parametrize("nat", [nat for nat in NATS if parse(nat).translates])
-def test_in_containers_too(in_containers: dict[str, Reports], nat: str) -> None:
+def test_in_docker_too(in_containers: dict[str, Reports], nat: str) -> None:
     require_agreement(parse(nat), in_containers[nat])
 
 
