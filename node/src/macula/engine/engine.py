@@ -117,6 +117,10 @@ class Engine:
         self._deadlines: dict[int, float | None] = {}
         self._told = set(self._services)
         """Services whose deadline may have changed since it was asked."""
+        self._own_deadline: float | None = None
+        """The first one of all that is no service. Most events only put it off, and a tick too early does no harm."""
+        self._stirred = True
+        """Whether it may be earlier by now."""
         self._work: deque[_Item] = deque()
         self._routes = self._make_routes()
         self._effects: list[Effect] = []
@@ -155,15 +159,17 @@ class Engine:
         for index in self._told:
             self._deadlines[index] = self._services[index].next_deadline()
         self._told.clear()
-        return earliest(
-            self._own.next_deadline(),
-            self._peers.next_deadline(),
-            self._bootstrapper.next_deadline(),
-            self._connector.next_deadline(),
-            self._shutdown.next_deadline(),
-            self._readiness.next_deadline(),
-            *self._deadlines.values(),
-        )
+        if self._stirred:
+            self._stirred = False
+            self._own_deadline = earliest(
+                self._own.next_deadline(),
+                self._peers.next_deadline(),
+                self._bootstrapper.next_deadline(),
+                self._connector.next_deadline(),
+                self._shutdown.next_deadline(),
+                self._readiness.next_deadline(),
+            )
+        return earliest(self._own_deadline, *self._deadlines.values())
 
     @property
     def ready(self) -> bool:
@@ -187,14 +193,18 @@ class Engine:
             case LaneSlowed(peer, lane):
                 self._effects.append(met(LANES[lane], peer))
             case Tick():
+                self._stirred = True
                 self._tick()
             case PeerConnected():
+                self._stirred = True
                 self._work.extend(self._peers.connected(event, now))
             case PeerLost():
+                self._stirred = True
                 self._work.extend(self._peers.lost(event, now))
             case PeerRefused():
                 self._effects.append(refusal("peer.refused", event.who, event.code, event.reason))
             case DialFailed():
+                self._stirred = True
                 self._work.extend(self._peers.dial_failed(event, now))
             case PeerSuspect():
                 self._work.extend(self._peers.suspect(event))
@@ -273,6 +283,7 @@ class Engine:
         self._want(hold.peer)
 
     def _notice(self, notice: AddressUp | AddressFailed) -> None:
+        self._stirred = True
         self._readiness.attempted(notice)
         self._work.extend(self._connector.notice(notice, self._peers))
         self._work.extend(self._bootstrapper.notice(notice, self._now))
@@ -289,6 +300,7 @@ class Engine:
             self._work.extend(service.handle(event, self._now, self._wall))
 
     def _broadcast(self, event: _News) -> None:
+        self._stirred = True
         match event:
             case req.PeerUp():
                 self._clock.agree()
@@ -353,6 +365,7 @@ class Engine:
             if (service := to.COMMANDS.get(type(command))) is not None:
                 self._tell(service, given)
                 return
+            self._stirred = True
             match command:
                 case cmd.WaitReady(timeout):
                     self._readiness.wait(id_, self._now + timeout)

@@ -64,7 +64,6 @@ class Driver:
         """How many events, by subscription: they come with the others."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
-        self._arming = False
         self._closed = False
         self._carriers: dict[type[Effect], Callable[[Any], None]] = {
             SendMessage: transport.send,
@@ -80,6 +79,7 @@ class Driver:
         """Begin; the transport is open, and what it has told already comes next."""
         self._application = application
         self._carry_out(self.engine.start(addresses, time.monotonic(), time.time()))
+        self._set_timer()
         self.deliver(())
 
     def deliver(self, events: Sequence[Event]) -> None:
@@ -94,6 +94,7 @@ class Driver:
             self._waiting += events
         elif events and not self._closed:
             self._carry_out(self.engine.handle_all(events, time.monotonic(), time.time()))
+            self._set_timer()
 
     def consumed(self, subscription: int) -> None:
         """The application is done with an event of this subscription. Harmless once the node has stopped."""
@@ -155,10 +156,6 @@ class Driver:
         carriers, execute = self._carriers, self._transport.execute
         for effect in effects:
             carriers.get(type(effect), execute)(effect)
-        # The engine's deadline is looked at once in each turn of the loop, not after each of its many events.
-        if not self._arming and not self._closed:
-            self._arming = True
-            asyncio.get_running_loop().call_soon(self._set_timer)
 
     def _hand_over(self, effect: Deliver) -> None:
         if self._application is not None:
@@ -169,7 +166,6 @@ class Driver:
             self._application.cancel(effect.delivery)
 
     def _set_timer(self) -> None:
-        self._arming = False
         at = self.engine.next_deadline()
         if self._closed or at is None or at >= self._timer_at:
             # A timer that fires too early finds nothing due and is armed anew: cheaper than moving it each time.

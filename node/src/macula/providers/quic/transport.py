@@ -181,17 +181,17 @@ class QuicTransport:
 
     def _readable(self, udp: UdpSocket) -> None:
         self._endpoint.receive_all(udp.receive(), time.monotonic())
-        self._pass_on()
+        self._deliver(self._happened())
         self.wake()
 
     def _tunnelled(self, datagrams: Sequence[bytes], source: Address) -> None:
         self._endpoint.receive_all(((data, source, None) for data in datagrams), time.monotonic())
-        self._pass_on()
+        self._deliver(self._happened())
         self.wake()
 
     def _flush(self, udp: UdpSocket) -> None:
         try:
-            self._pass_on()
+            self._deliver(self._happened())
         finally:
             self._turn = None
         for data, target in self._endpoint.datagrams_to_send(time.monotonic()):
@@ -208,19 +208,20 @@ class QuicTransport:
         else:
             self._idle.clear()
         self._arm()
-        self._pass_on()
+        if events := self._happened():
+            self._deliver(events)
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
         self.wake()
 
-    def _pass_on(self) -> None:
+    def _happened(self) -> list[Event]:
         # Only what has happened so far: what comes of it waits for the next turn, so that nobody is starved.
         events, self._events = [*self._events, *self._endpoint.events()], []
         for event in events:
             if isinstance(event, PeerSuspect) and event.suspect:
                 self._doubt(event.peer)
-        self._deliver(events)
+        return events
 
     def _doubt(self, peer: NodeId) -> None:
         path = self._endpoint.path(peer)
