@@ -11,7 +11,6 @@ from macula.core import requests as req
 from macula.core.commands import (
     Advertise,
     Command,
-    HandlerDone,
     RequestRaw,
     SendRaw,
     Shutdown,
@@ -24,6 +23,7 @@ from macula.core.events import (
     CommandGiven,
     Consumed,
     Event,
+    HandlerDone,
     MessageReceived,
     PathMoved,
     PeerConnected,
@@ -173,10 +173,9 @@ def test_a_call_is_delivered_and_its_result_goes_back_to_the_caller() -> None:
     (deliver,) = [e for e in one.receive(1, call, Lane.RPC) if isinstance(e, Deliver)]
     assert isinstance(deliver.content, CallDelivery)
     assert (deliver.content.procedure, deliver.content.args, deliver.content.caller) == ("io.test.add", args, node(1))
-    done = one.give(2, HandlerDone(deliver.delivery, encode_value("result", 3)))
+    done = one.handle(HandlerDone(deliver.delivery, encode_value("result", 3)))
     reply = Reply(REALM, bytes(16), encode_value("result", 3), "", "")
     assert SendMessage(node(1), Lane.RPC, reply) in done
-    assert result_of(done, 2) is None
 
 
 def test_a_request_by_hand_is_answered() -> None:
@@ -248,7 +247,7 @@ def test_stopping_waits_for_running_calls_and_then_closes_everything() -> None:
     (reply,) = [e.message for e in refused if isinstance(e, SendMessage)]
     assert isinstance(reply, Reply)
     assert reply.error in ("busy", "not_found")
-    done = one.give(4, HandlerDone(deliver.delivery, b"\x02"))
+    done = one.handle(HandlerDone(deliver.delivery, b"\x02"))
     late: list[Effect] = []
     while not any(isinstance(e, Completed) and e.id == 2 for e in [*done, *late]):
         at = one.engine.next_deadline()

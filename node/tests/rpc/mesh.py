@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from macula.core.commands import Advertise, CallProcedure, Command, HandlerDone
+from macula.core.commands import Advertise, CallProcedure, Command
 from macula.core.deliveries import CallDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
-from macula.core.events import CommandGiven, Tick
+from macula.core.events import CommandGiven, HandlerDone, Tick
 from macula.core.record import Kind, Record
 from macula.core.requests import (
     FindRecords,
@@ -134,7 +134,7 @@ class Mesh:
     def finish(self, peer: NodeId, delivery: int, error: str = "") -> None:
         """A handler ends."""
         result = b"" if error else self.running[peer, delivery].content.args[::-1]
-        self.give(peer, HandlerDone(delivery, result, error, "why"))
+        self.feed(peer, HandlerDone(delivery, result, error, "why"))
         del self.running[peer, delivery]
 
     def advance(self, until: float) -> None:

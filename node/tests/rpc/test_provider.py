@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from macula.core.address import Address
-from macula.core.commands import Advertise, HandlerDone
+from macula.core.commands import Advertise
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
+from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
+from macula.core.events import HandlerDone
 from macula.core.lanes import Lane
 from macula.core.peer_record import sign_peer
 from macula.core.requests import Draining, Hold, PeerDown, PeerUp, RefusePeer, Release, SendFailed, SendTo
@@ -51,10 +52,9 @@ def test_a_call_is_delivered_and_its_result_returned() -> None:
     assert actions == [Hold(ALICE), Deliver(delivery, content)]
     assert not book.rpc.idle and book.rpc.next_deadline() == 6.0
     book.now = 1.5
-    assert book.give(HandlerDone(delivery, b"42")) == [
+    assert book.feed(HandlerDone(delivery, b"42")) == [
         SendTo(ALICE, Lane.RPC, Reply(REALM, incoming(1).call_id, b"42", "", ""), REPLY_TOKEN),
         Release(ALICE),
-        Completed(2),
     ]
     assert book.rpc.idle and book.rpc.next_deadline() is None
     assert book.traces[-1] == Trace(
@@ -68,7 +68,7 @@ def test_a_caller_is_held_from_its_first_call_to_its_last_answer() -> None:
     book = serving()
     first, second = book.receive(ALICE, incoming(1)), book.receive(ALICE, incoming(2))
     assert [Hold(ALICE) in actions for actions in (first, second)] == [True, False]
-    ended = [book.give(HandlerDone(delivered(actions)[0], b"42")) for actions in (first, second)]
+    ended = [book.feed(HandlerDone(delivered(actions)[0], b"42")) for actions in (first, second)]
     assert [Release(ALICE) in actions for actions in ended] == [False, True]
     assert Hold(ALICE) in book.receive(ALICE, incoming(3))
 
@@ -83,7 +83,7 @@ def test_an_unknown_procedure_or_realm_is_not_found() -> None:
 def test_a_call_of_an_envelope_is_answered_that_way() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1), hops=(BOB,)))
-    assert sent_reply(book.give(HandlerDone(delivery)))[0].routed
+    assert sent_reply(book.feed(HandlerDone(delivery)))[0].routed
     assert sent_reply(book.receive(ALICE, incoming(1), hops=(BOB,)))[0].routed
     assert not sent_reply(book.receive(ALICE, incoming(1)))[0].routed
     assert sent_reply(book.receive(ALICE, incoming(2, "sub"), hops=(BOB,)))[0].routed
@@ -101,14 +101,14 @@ def test_a_call_of_an_envelope_is_answered_that_way() -> None:
 def test_a_handler_error_never_says_that_nothing_ran(code: str, error: str, reason: str) -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
-    _, answer = sent_reply(book.give(HandlerDone(delivery, b"ignored", code, "why")))
+    _, answer = sent_reply(book.feed(HandlerDone(delivery, b"ignored", code, "why")))
     assert (answer.result, answer.error, answer.reason) == (b"", error, reason)
 
 
 def test_any_reason_can_be_encoded() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
-    _, answer = sent_reply(book.give(HandlerDone(delivery, error="remote", reason="\udc80" + "x" * 5000)))
+    _, answer = sent_reply(book.feed(HandlerDone(delivery, error="remote", reason="\udc80" + "x" * 5000)))
     assert len(answer.reason) == 1024
     encode(answer)
 
@@ -117,7 +117,7 @@ def test_a_repeat_is_answered_by_the_first() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
     assert book.receive(ALICE, incoming(1)) == []
-    _, first = sent_reply(book.give(HandlerDone(delivery, b"42")))
+    _, first = sent_reply(book.feed(HandlerDone(delivery, b"42")))
     sent, again = sent_reply(book.receive(ALICE, incoming(1)))
     assert (sent.peer, again) == (ALICE, first)
     delivered(book.receive(BOB, incoming(1)))
@@ -127,7 +127,7 @@ def test_a_refused_call_may_be_repeated() -> None:
     book = serving(max_handlers=1)
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
     assert error_of(book.receive(ALICE, incoming(2))) == "busy"
-    book.give(HandlerDone(delivery))
+    book.feed(HandlerDone(delivery))
     delivered(book.receive(ALICE, incoming(2)))
 
 
@@ -139,7 +139,7 @@ def test_the_deadline_stops_the_handler_and_a_late_result_is_ignored() -> None:
     assert error_of(actions) == "timeout"
     assert CancelDelivery(delivery) in actions and Release(ALICE) in actions
     assert not book.rpc.idle
-    assert book.give(HandlerDone(delivery, b"late")) == [Completed(2)]
+    assert book.feed(HandlerDone(delivery, b"late")) == []
     assert book.rpc.idle
     assert error_of(book.receive(ALICE, incoming(1))) == "timeout"
 
@@ -156,7 +156,7 @@ def test_the_caller_cancels() -> None:
     assert book.receive(BOB, cancel(incoming(1))) == []
     assert book.receive(ALICE, cancel(incoming(1))) == [CancelDelivery(delivery), Release(ALICE)]
     assert book.receive(ALICE, cancel(incoming(1))) == []
-    assert book.give(HandlerDone(delivery, error="cancelled")) == [Completed(2)]
+    assert book.feed(HandlerDone(delivery, error="cancelled")) == []
     assert book.rpc.idle
     assert error_of(book.receive(ALICE, incoming(1))) == "cancelled"
 
@@ -198,7 +198,7 @@ def test_handlers_are_bounded_for_each_network_that_is_globally_routable() -> No
         delivered(book.receive(who, incoming(1)))
     book.feed(PeerDown(ALICE, "idle", ""))
     assert error_of(book.receive(BOB, incoming(2))) == "busy", "it counts until it has ended"
-    book.give(HandlerDone(first))
+    book.feed(HandlerDone(first))
     delivered(book.receive(BOB, incoming(3)))
 
 
@@ -207,7 +207,7 @@ def test_a_cancelled_handler_counts_until_it_has_ended() -> None:
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
     book.receive(ALICE, cancel(incoming(1)))
     assert error_of(book.receive(ALICE, incoming(2))) == "busy"
-    book.give(HandlerDone(delivery))
+    book.feed(HandlerDone(delivery))
     delivered(book.receive(ALICE, incoming(2)))
 
 
@@ -222,9 +222,9 @@ def test_a_caller_with_too_many_bytes_is_held_back_and_then_refused() -> None:
     assert not any(isinstance(action, PauseReading) for action in actions)
     assert error_of(book.receive(ALICE, incoming(4, args=b"x"))) == "busy"
     delivered(book.receive(BOB, incoming(4, args=bytes(100))))
-    assert not any(isinstance(action, PauseReading) for action in book.give(HandlerDone(third)))
-    assert one(book.give(HandlerDone(first)), PauseReading) == PauseReading(ALICE, Lane.RPC, False)
-    assert not any(isinstance(action, PauseReading) for action in book.give(HandlerDone(second)))
+    assert not any(isinstance(action, PauseReading) for action in book.feed(HandlerDone(third)))
+    assert one(book.feed(HandlerDone(first)), PauseReading) == PauseReading(ALICE, Lane.RPC, False)
+    assert not any(isinstance(action, PauseReading) for action in book.feed(HandlerDone(second)))
 
 
 def test_all_arguments_together_are_bounded() -> None:
@@ -239,7 +239,7 @@ def test_a_new_connection_starts_unpaused() -> None:
     book.feed(PeerDown(ALICE, "idle", ""))
     assert one(book.receive(ALICE, incoming(2, args=b"x")), PauseReading).paused
     book.feed(PeerDown(ALICE, "idle", ""))
-    assert book.give(HandlerDone(delivery)) == [Completed(2)]
+    assert book.feed(HandlerDone(delivery)) == []
 
 
 def test_an_envelope_pauses_no_connection() -> None:
@@ -252,7 +252,7 @@ def test_a_caller_that_does_not_take_its_replies_is_refused() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
     running, _ = delivered(book.receive(ALICE, incoming(2)))
-    sent, _ = sent_reply(book.give(HandlerDone(delivery)))
+    sent, _ = sent_reply(book.feed(HandlerDone(delivery)))
     assert sent.token is not None
     full = SendFailed(sent.token, ALICE, "busy", "too many messages wait for this peer")
     assert book.feed(full) == [RefusePeer(ALICE, "busy", "does not take its replies")]
@@ -280,7 +280,7 @@ def test_draining_refuses_new_calls_and_finishes_running_ones() -> None:
     assert book.feed(Draining()) == []
     assert error_of(book.receive(ALICE, incoming(2))) == "not_found", "so that she does not ask here again"
     assert not book.rpc.idle
-    assert sent_reply(book.give(HandlerDone(delivery, b"42")))[1].result == b"42"
+    assert sent_reply(book.feed(HandlerDone(delivery, b"42")))[1].result == b"42"
     assert book.rpc.next_deadline() == 1.2, "somebody still counts on this node"
     book.tick_at(1.1)
     assert not book.rpc.idle
@@ -294,11 +294,11 @@ def test_draining_refuses_new_calls_and_finishes_running_ones() -> None:
 def test_a_node_that_nobody_calls_is_drained_at_once() -> None:
     book = serving()
     delivery, _ = delivered(book.receive(ALICE, incoming(1)))
-    book.give(HandlerDone(delivery, b"42"))
+    book.feed(HandlerDone(delivery, b"42"))
     book.now = 0.3
     book.feed(Draining())
     assert book.rpc.idle
 
 
 def test_a_result_for_an_unknown_delivery_is_ignored() -> None:
-    assert serving().give(HandlerDone(7, b"42")) == [Completed(2)]
+    assert serving().feed(HandlerDone(7, b"42")) == []

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from macula.core.commands import Advertise, CancelCall, DhtStats, HandlerDone, Unadvertise
+from macula.core.commands import Advertise, CancelCall, DhtStats, Unadvertise
 from macula.core.effects import CancelDelivery, Completed
+from macula.core.events import HandlerDone
 from macula.core.record import Kind
 from macula.core.requests import Draining, FindRecords, PublishRecord, RecordsFound, RecordStored, WithdrawRecord
 from macula.core.results import CallResult
@@ -55,7 +56,7 @@ def test_a_node_calls_itself_without_the_network() -> None:
     delivery, content = delivered(actions)
     assert len(actions) == 1 and content.caller == ME
     book.now = 0.5
-    assert book.give(HandlerDone(delivery, b"42")) == [Completed(3), Completed(2, CallResult(b"42", ME, (), 0.5))]
+    assert book.feed(HandlerDone(delivery, b"42")) == [Completed(2, CallResult(b"42", ME, (), 0.5))]
     assert (book.rpc.calls, book.rpc.handlers) == (0, 0)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from macula.core.commands import CancelCall, EndItems, HandlerDone, ItemTaken, SendItem
+from macula.core.commands import CancelCall, EndItems, ItemTaken, SendItem
 from macula.core.deliveries import StreamDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver
-from macula.core.events import SendBlocked, SendReady
+from macula.core.events import HandlerDone, SendBlocked, SendReady
 from macula.core.lanes import Lane
 from macula.core.requests import PeerDown, RefusePeer, SendFailed, SendTo
 from macula.core.service import Action
@@ -77,7 +77,7 @@ def test_results_go_as_far_as_the_callers_credit() -> None:
     assert play.receive(BOB, StreamCredit(REALM, ID, False, WINDOW)) == []
     actions = play.receive(BOB, StreamCredit(REALM, ID, False, WINDOW + 1 + OVERHEAD))
     assert sent(actions, Lane.BULK) == [item(b"x")] and completed(actions) == [None]
-    assert sent(play.give(HandlerDone(handler)), Lane.BULK) == [end()]
+    assert sent(play.feed(HandlerDone(handler)), Lane.BULK) == [end()]
 
 
 def test_credit_follows_what_the_application_has_taken() -> None:
@@ -139,7 +139,7 @@ def test_a_handlers_error_ends_the_stream() -> None:
     play = Playbook()
     handler = handling(play)
     play.give(SendItem(handler, True, b"1"))
-    assert sent(play.give(HandlerDone(handler, error="remote", reason="why"))) == [end("remote")]
+    assert sent(play.feed(HandlerDone(handler, error="remote", reason="why"))) == [end("remote")]
     assert isinstance(completed(play.give(SendItem(handler, True, b"2")))[0], Cancelled)
 
 

@@ -17,14 +17,13 @@ from macula.core.commands import (
     CancelCall,
     Command,
     EndItems,
-    HandlerDone,
     ItemTaken,
     SendItem,
     Strategy,
 )
 from macula.core.deliveries import CallDelivery, StreamDelivery
 from macula.core.effects import CancelDelivery, Completed, Deliver
-from macula.core.events import CommandGiven, SendBlocked, SendReady, Tick
+from macula.core.events import CommandGiven, HandlerDone, SendBlocked, SendReady, Tick
 from macula.core.lanes import Lane
 from macula.core.requests import FindRecords, PeerDown, Received, RecordsFound, RefusePeer, SendTo
 from macula.core.service import ServiceEvent
@@ -188,7 +187,7 @@ class Streaming(RuleBasedStateMachine):
         _, talk = self.pick(pick)
         if talk.handler is not None and not talk.finished and not talk.results.pending:
             talk.finished = True
-            self.give(BOB, HandlerDone(talk.handler, b"", error, "why"))
+            self.feed(BOB, HandlerDone(talk.handler, b"", error, "why"))
 
     @precondition(lambda self: self.calls)
     @rule(pick=picks)
@@ -242,7 +241,7 @@ class Streaming(RuleBasedStateMachine):
             assert talk.outcome is not None and not talk.arguments.pending and not talk.results.pending
             if talk.handler is not None and not talk.finished:
                 assert talk.cancelled
-                self.give(BOB, HandlerDone(talk.handler, error="cancelled"))
+                self.feed(BOB, HandlerDone(talk.handler, error="cancelled"))
         for rpc in self.rpc.values():
             assert (rpc.calls, rpc.handlers, rpc.next_deadline()) == (0, 0, None)
             assert not rpc._streams._by_number and not rpc._streams._by_call

@@ -58,15 +58,6 @@ class CancelCall(Struct, frozen=True, gc=False):
     command: int
 
 
-class HandlerDone(Struct, frozen=True, gc=False):
-    """A CallDelivery ended: with an encoded result, or with an error code and reason (None)."""
-
-    delivery: int
-    result: bytes = b""
-    error: str = ""
-    reason: str = ""
-
-
 class SendItem(Struct, frozen=True, gc=False):
     """Send the next item of a streaming call: a result of the CallDelivery `stream` (`answer`), or an argument of the
     command `stream`. Completed (None) when the receiver has given credit for it and the connection has room, so one at
@@ -195,7 +186,6 @@ Command = (
     | Unadvertise
     | CallProcedure
     | CancelCall
-    | HandlerDone
     | SendItem
     | EndItems
     | ItemTaken

@@ -8,7 +8,7 @@ from macula.identity import NodeId
 
 
 class CallDelivery(Struct, frozen=True, gc=False):
-    """A call for a handler of this node, answered by the command HandlerDone. `deadline` is in the engine's `now`.
+    """A call for a handler of this node, answered by HandlerDone. `deadline` is in the engine's `now`.
 
     If it `streams`, results go by SendItem and `deadline` is that of the next step; if it `sends`, too, arguments
     follow as StreamDelivery. `traceparent` is what the caller says of its span, unchecked.

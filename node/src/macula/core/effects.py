@@ -154,7 +154,7 @@ class Completed(Struct, frozen=True):
 
 
 class Deliver(Struct, frozen=True, gc=False):
-    """Give something to the application; a call is answered by the command HandlerDone, an item of a streaming call by
+    """Give something to the application; a call is answered by HandlerDone, an item of a streaming call by
     ItemTaken, an event by Consumed. The `delivery` of an event is its subscription."""
 
     delivery: int

@@ -139,6 +139,15 @@ class Consumed(Struct, frozen=True, gc=False):
     count: int = 1
 
 
+class HandlerDone(Struct, frozen=True, gc=False):
+    """The handler of a CallDelivery has ended: with an encoded result, or with an error code and reason."""
+
+    delivery: int
+    result: bytes = b""
+    error: str = ""
+    reason: str = ""
+
+
 class CommandGiven(Struct, frozen=True, gc=False):
     """The application asks for something; answered by exactly one Completed with the same id."""
 
@@ -162,5 +171,6 @@ Event = (
     | PeerSuspect
     | PathMoved
     | Consumed
+    | HandlerDone
     | CommandGiven
 )

@@ -9,6 +9,7 @@ from macula.core.events import (
     CommandGiven,
     Consumed,
     DatagramReceived,
+    HandlerDone,
     PathMoved,
     PeerSuspect,
     SendBlocked,
@@ -61,6 +62,7 @@ ServiceEvent = (
     | SendBlocked
     | SendReady
     | Consumed
+    | HandlerDone
     | CommandGiven
     | FindRecords
     | FindPeer

@@ -19,6 +19,7 @@ from macula.core.events import (
     DatagramReceived,
     DialFailed,
     Event,
+    HandlerDone,
     LaneSlowed,
     MessageReceived,
     PathMoved,
@@ -182,6 +183,8 @@ class Engine:
                 self._work.extend(self._peers.received(event, now, self._wall))
             case CommandGiven():
                 self._command(event)
+            case HandlerDone():
+                self._tell(to.RPC, event)
             case Consumed():
                 self._tell(to.PUBSUB, event)
             case DatagramReceived() | SocketOpened() | SocketFailed():

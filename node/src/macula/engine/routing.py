@@ -46,7 +46,6 @@ COMMANDS: dict[type[cmd.Command], int] = {
     cmd.Unadvertise: RPC,
     cmd.CallProcedure: RPC,
     cmd.CancelCall: RPC,
-    cmd.HandlerDone: RPC,
     cmd.SendItem: RPC,
     cmd.EndItems: RPC,
     cmd.ItemTaken: RPC,
@@ -70,7 +69,7 @@ REQUESTS: dict[type[req.Request], int] = {
 }
 
 ALWAYS = (
-    *(cmd.HandlerDone, cmd.CancelCall, cmd.SendItem, cmd.EndItems, cmd.ItemTaken),
+    *(cmd.CancelCall, cmd.SendItem, cmd.EndItems, cmd.ItemTaken),
     *(cmd.Status, cmd.NatDetails, cmd.ExplainPeer, cmd.DhtStats, cmd.Shutdown),
 )
 """Commands that a node still takes while it shuts down."""

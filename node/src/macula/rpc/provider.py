@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
-from macula.core.commands import HandlerDone
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
+from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
+from macula.core.events import HandlerDone
 from macula.core.lanes import Lane
 from macula.core.limits import Limit, met
 from macula.core.peer_limiter import PeerLimiter
@@ -129,24 +129,24 @@ class CallProvider:
         self._history.add(event.peer, reply, now)
         return []
 
-    def done(self, command_id: int, command: HandlerDone, now: float) -> list[Action]:
+    def done(self, event: HandlerDone, now: float) -> list[Action]:
         """A handler ended; too late is the same as never.
 
         Its error is answered as unauthorized or else as remote: the other codes say that nothing was run, or speak
         for the call itself, so a handler whose own call was busy must not pass for one that never ran.
         """
-        handler = self._handlers.get(command.delivery)
+        handler = self._handlers.get(event.delivery)
         if handler is None:
-            return [Completed(command_id)]
+            return []
         answered: list[Action] = []
         if handler.open:
-            reply = Reply(handler.call.realm, handler.call.call_id, command.result, "", "")
-            if command.error in (RemoteError.code, Unauthorized.code):
-                reply = _error(handler.call, command.error, command.reason)
-            elif command.error:
-                reply = _error(handler.call, RemoteError.code, f"{command.error}: {command.reason}")
+            reply = Reply(handler.call.realm, handler.call.call_id, event.result, "", "")
+            if event.error in (RemoteError.code, Unauthorized.code):
+                reply = _error(handler.call, event.error, event.reason)
+            elif event.error:
+                reply = _error(handler.call, RemoteError.code, f"{event.error}: {event.reason}")
             answered = [self._answer(handler, reply), *self._close(handler, reply, now)]
-        return [*answered, *self._free(handler), Completed(command_id)]
+        return [*answered, *self._free(handler)]
 
     def send_failed(self, event: SendFailed) -> list[Action]:
         """A reply could not be queued: its caller calls but does not read, and would wait in vain for this one."""

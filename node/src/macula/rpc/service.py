@@ -14,13 +14,12 @@ from macula.core.commands import (
     CancelCall,
     Command,
     EndItems,
-    HandlerDone,
     ItemTaken,
     SendItem,
     Unadvertise,
 )
 from macula.core.effects import Completed, PauseReading
-from macula.core.events import CommandGiven, PathMoved, PeerSuspect, SendBlocked, SendReady, Tick
+from macula.core.events import CommandGiven, HandlerDone, PathMoved, PeerSuspect, SendBlocked, SendReady, Tick
 from macula.core.record import Kind
 from macula.core.requests import (
     Draining,
@@ -77,7 +76,6 @@ class Rpc:
         }
         self._commands: dict[type[Command], Callable[[int, Any, float], list[Action]]] = {
             CallProcedure: self._caller.start,
-            HandlerDone: self._provider.done,
             Advertise: self._advertise,
             Unadvertise: self._unadvertise,
             CancelCall: self._cancel,
@@ -140,6 +138,8 @@ class Rpc:
             actions = take(event, event.message, now) if take is not None else []
         elif isinstance(event, CommandGiven):
             actions = self._commands[type(event.command)](event.id, event.command, now)
+        elif isinstance(event, HandlerDone):
+            actions = self._provider.done(event, now)
         else:
             actions = self._told(event, now, wall)
         if self._talks_to_itself or self._node_id in self._caller.in_flight or self._node_id in self._provider.callers:

@@ -102,6 +102,14 @@ class Driver:
             self._transport.wake()
         self._consumed[subscription] = self._consumed.get(subscription, 0) + 1
 
+    def soon(self, event: Event) -> None:
+        """Let the engine handle an event together with the next ones. Harmless once the node has stopped."""
+        if self._closed:
+            return
+        if not self._waiting:
+            self._transport.wake()
+        self._waiting.append(event)
+
     def give(self, command: Command) -> tuple[int, asyncio.Future[Any]]:
         """Give a command; the future ends with its result. Raises NodeClosed."""
         if self._closed:
@@ -110,14 +118,14 @@ class Driver:
         given = CommandGiven(id_, command)
         if isinstance(command, CallProcedure):
             # It waits for the network in any case, other commands often for nothing.
-            self._soon(given)
+            self.soon(given)
         else:
             self.deliver((given,))
         return id_, future
 
     def tell(self, command: Command) -> None:
         """Give a command whose result nobody waits for. Harmless once the node has stopped."""
-        self._soon(CommandGiven(next(self._waiters.ids), command))
+        self.soon(CommandGiven(next(self._waiters.ids), command))
 
     async def ask(self, command: Command) -> Any:
         """Give a command and wait for its result. Raises what it ends with; a call is cancelled with its waiter."""
@@ -144,13 +152,6 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._waiters.fail_all(NodeClosed("the node has stopped"))
-
-    def _soon(self, event: Event) -> None:
-        if self._closed:
-            return
-        if not self._waiting:
-            self._transport.wake()
-        self._waiting.append(event)
 
     def _carry_out(self, effects: list[Effect]) -> None:
         carriers, execute = self._carriers, self._transport.execute

@@ -10,8 +10,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from macula.core.commands import HandlerDone, SendItem
+from macula.core.commands import SendItem
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery
+from macula.core.events import HandlerDone
 from macula.errors import CallError, MeshError, NotFound, RemoteError
 from macula.identity import Did
 from macula.runtime.driver import Driver
@@ -110,7 +111,7 @@ class Handlers:
 
     def _report(self, done: HandlerDone) -> None:
         self.incoming.pop((done.delivery, True), None)
-        self._driver.tell(done)
+        self._driver.soon(done)
 
     def _subscription(
         self, pattern: str, consumed: Callable[[], None], unsubscribe: Callable[[], Awaitable[None]]

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 
 from macula.core.address import Address
-from macula.core.commands import Command, HandlerDone, ItemTaken, SendItem
+from macula.core.commands import Command, ItemTaken, SendItem
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery, StreamDelivery
 from macula.core.effects import (
     CancelDelivery,
@@ -18,7 +18,7 @@ from macula.core.effects import (
     Pin,
     Trace,
 )
-from macula.core.events import CommandGiven, Consumed, Event, SocketOpened, Tick
+from macula.core.events import CommandGiven, Consumed, Event, HandlerDone, SocketOpened, Tick
 from macula.dht.verifier import Verifier
 from macula.engine import Engine, EngineSettings
 from macula.identity import Identity, NodeId
@@ -110,7 +110,7 @@ class SimNode:
         result = self.handlers[content.procedure](content)
         if content.streams:
             self.command(SendItem(delivery, True, result))
-        self.command(HandlerDone(delivery, result))
+        self.deliver(HandlerDone(delivery, result))
 
     def _arm(self) -> None:
         at = self.engine.next_deadline()
