@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from macula.core.peer_record import PeerInfo
-from macula.dht.contacts import Contacts
 from macula.dht.queries import Queries
 from macula.dht.routing import RoutingTable
 from macula.dht.settings import DhtSettings
@@ -20,10 +19,9 @@ class Census:
     has come, or left, or is not connected, and so may be dead.
     """
 
-    def __init__(self, settings: DhtSettings, table: RoutingTable, contacts: Contacts, queries: Queries) -> None:
+    def __init__(self, settings: DhtSettings, table: RoutingTable, queries: Queries) -> None:
         self._settings = settings
         self._table = table
-        self._contacts = contacts
         self._queries = queries
         self._taken: dict[str | None, tuple[float, frozenset[NodeId]]] = {}
 
@@ -33,16 +31,10 @@ class Census:
         if len(closest) < self._settings.k:
             self._taken[realm] = turn.now, frozenset(info.node for info in closest)
 
-    def closest(self, turn: Turn, realm: str | None, target: int) -> tuple[PeerInfo, ...] | None:
-        """The closest nodes of all, nearest first; None if they have to be looked up."""
-        at, everybody = self._taken.get(realm, (0.0, frozenset()))
-        if not everybody or turn.now - at >= self._settings.closest_fresh:
+    def everybody(self, turn: Turn, realm: str | None) -> tuple[PeerInfo, ...] | None:
+        """All nodes there are; None if those closest to a key have to be looked up."""
+        at, taken = self._taken.get(realm, (0.0, frozenset()))
+        if not taken or turn.now - at >= self._settings.closest_fresh or not self._queries.are_connected(taken):
             return None
-
-        def accept(info: PeerInfo) -> bool:
-            in_realm = realm is None or serves(info.realms, realm)
-            return in_realm and not self._contacts.is_failing(info.node, turn.now)
-
-        known = self._table.closest(target, self._settings.k, accept)
-        connected = all(self._queries.is_connected(info.node) for info in known)
-        return tuple(known) if connected and everybody == {info.node for info in known} else None
+        known = [each.info for each in self._table if realm is None or serves(each.info.realms, realm)]
+        return tuple(known) if taken == {info.node for info in known} else None

@@ -208,9 +208,9 @@ class Publisher:
         self._set_due(turn, key, record.ttl if record.is_tombstone else renew)
         spread = _Spread(key, record, token)
         target, realm = key_position(key), record.realm or None
-        known = self._census.closest(turn, realm, target)
-        if known is not None:
-            self._found(turn, spread, known)
+        everybody = self._census.everybody(turn, realm)
+        if everybody is not None:
+            self._found(turn, spread, everybody)
             return
 
         def done(turn: Turn, search: Search) -> None:

@@ -78,6 +78,10 @@ class Queries:
         """Whether there is a connection to the peer."""
         return peer in self._connected
 
+    def are_connected(self, peers: frozenset[NodeId]) -> bool:
+        """Whether there are connections to all of these."""
+        return peers <= self._connected.keys()
+
     def ask(
         self,
         turn: Turn,

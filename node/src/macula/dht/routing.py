@@ -81,7 +81,11 @@ class RoutingTable:
 
     def indices(self) -> list[int]:
         """The buckets that have contacts, nearest first."""
-        return [index for index in range(BITS) if self._occupied >> index & 1]
+        found, left = [], self._occupied
+        while left:
+            found.append((left & -left).bit_length() - 1)
+            left &= left - 1
+        return found
 
     def touch(self, target: int, now: float) -> None:
         """A position is looked up, which refreshes its bucket."""

@@ -88,7 +88,7 @@ class Dht:
             rng,
             self._timers,
             self._lookups,
-            Census(settings, self._table, self._contacts, self._queries),
+            Census(settings, self._table, self._queries),
             self._stores,
             lambda turn, record: self._reader.resync(turn, record),
         )
