@@ -22,7 +22,6 @@ from macula.core.requests import (
     RecordsFound,
     Release,
     SendFailed,
-    SendTo,
     SendToAll,
 )
 from macula.core.results import PublishResult
@@ -82,16 +81,15 @@ class Play:
 
 def sends(actions: list[Action]) -> list[tuple[NodeId, int]]:
     """Receiver and sequence of each Publish."""
-    sent: list[tuple[NodeId, int]] = []
-    for action in actions:
-        if isinstance(action, SendTo | SendToAll) and isinstance(action.message, Publish):
-            peers = (action.peer,) if isinstance(action, SendTo) else action.peers
-            sent += [(peer, action.message.sequence) for peer in peers]
-    return sent
+    return [(peer, message.sequence) for peers, message in messages(actions) for peer in peers]
+
+
+def messages(actions: list[Action]) -> list[tuple[tuple[NodeId, ...], Publish]]:
+    return [(a.peers, a.message) for a in actions if isinstance(a, SendToAll) and isinstance(a.message, Publish)]
 
 
 def token_of(action: Action) -> int:
-    assert isinstance(action, SendTo | SendToAll)
+    assert isinstance(action, SendToAll)
     assert action.token is not None
     return action.token
 
@@ -106,8 +104,7 @@ def test_all_prefixes_are_looked_up_and_then_one_message_goes_to_each() -> None:
     assert play(RecordsFound(1, (topic_record(A, "a.b", wild), topic_record(B, "a.b", wild)))) == [
         Hold(A),
         Hold(B),
-        SendTo(A, Lane.PUBSUB, message, 3),
-        SendTo(B, Lane.PUBSUB, message, 4),
+        SendToAll((A, B), Lane.PUBSUB, message, 3),
     ]
     assert play.ack(0, node=B) == [Release(B)]
     assert play.ack(0) == [Release(A), Completed(1, PublishResult((B, A), {}))]
@@ -115,6 +112,16 @@ def test_all_prefixes_are_looked_up_and_then_one_message_goes_to_each() -> None:
     (stop,) = play.traces
     assert stop.fields == {"topic": TOPIC, "qos": 1, "code": "ok"}
     assert stop.measurements == {"duration": 0.0, "subscribers": 2, "failed": 0}
+
+
+def test_an_event_that_fails_towards_one_subscriber_is_sent_again_to_that_one() -> None:
+    play = Play(subscribers=(A, B))
+    hold_a, hold_b, sent = play.publish(1)
+    assert (hold_a, hold_b, sends([sent])) == (Hold(A), Hold(B), [(A, 0), (B, 0)])
+    assert play(SendFailed(token_of(sent), B, "busy", "full")) == []
+    assert play.ack(0) == [Release(A)]
+    assert sends(play.publish(2)) == [(A, 1)], "nothing overtakes what was lost"
+    assert sends(play.tick()) == [(B, 0), (B, 1)]
 
 
 def test_qos_0_completes_when_handed_over_and_traces_what_fails_later() -> None:
@@ -190,7 +197,7 @@ def test_a_refusal_is_retried_in_order_and_holds_back_no_first_send() -> None:
     retried = play.tick()
     assert 0.025 <= play.now - 50 <= 0.05
     assert sends(retried) == [(A, 0), (A, 1)]
-    assert [a.message.floor for a in retried if isinstance(a, SendTo) and isinstance(a.message, Publish)] == [0, 0]
+    assert [message.floor for _, message in messages(retried)] == [0, 0]
 
 
 def test_backoff_doubles_up_to_its_most_and_starts_again_after_an_answer() -> None:
@@ -230,7 +237,7 @@ def test_after_a_lost_connection_nothing_goes_out_before_the_retry() -> None:
 
 def test_a_failed_send_counts_once_for_all_that_failed_with_it() -> None:
     play = Play()
-    sent = [token_of(action) for i in (1, 2, 3) for action in play.publish(i, timeout=2) if isinstance(action, SendTo)]
+    sent = [token_of(action) for i in (1, 2, 3) for action in play.publish(i, timeout=2) if sends([action])]
     for token in sent:
         assert play(SendFailed(token, A, "no_route", "")) == []
     retried = play.tick()
@@ -289,9 +296,8 @@ def test_topics_are_bounded_and_a_forgotten_one_starts_a_later_epoch() -> None:
     play.ack(1)
     for i in range(3):
         play.publish(30 + i, qos=0, topic=f"a.b.x{i}")
-    (send,) = [action for action in play.publish(3) if isinstance(action, SendTo)]
-    assert isinstance(send.message, Publish)
-    assert (send.message.sequence, send.message.epoch > EPOCH) == (0, True)
+    ((_, message),) = messages(play.publish(3))
+    assert (message.sequence, message.epoch > EPOCH) == (0, True)
     play.publish(4, topic="a.b.y")
     with pytest.raises(Busy, match="2 topics"):
         play.publish(5, topic="a.b.z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -9,12 +10,11 @@ from msgspec import Struct, field
 
 from macula.errors import Timeout
 from macula.identity import NodeId
-from macula.wire.messages import Publish
 
 
 class Publication(Struct, eq=False):
     """One publish command. `pending` are the subscriber nodes that have not settled it; `sequence` is given when the
-    subscribers are known, until then it is None. `message` is what was sent last of it."""
+    subscribers are known, until then it is None."""
 
     command: int
     topic: str
@@ -24,7 +24,6 @@ class Publication(Struct, eq=False):
     deadline: float
     traceparent: str = ""
     sequence: int | None = None
-    message: Publish | None = None
     pending: dict[NodeId, None] = field(default_factory=dict)
     delivered: list[NodeId] = field(default_factory=list)
     failed: dict[NodeId, str] = field(default_factory=dict)
@@ -64,6 +63,8 @@ class Outbox:
         self.topic = topic
         self.node = node
         self.entries: dict[int, Entry] = {}
+        self.queued: deque[Entry] = deque()
+        """Those that were never sent: the last ones."""
         self.down = False
         self.attempts = 0
         self.patience = patience
@@ -78,28 +79,37 @@ class Outbox:
     @property
     def holds_back(self) -> bool:
         """Whether what is sent past this outbox would overtake an event that was never sent or was lost."""
-        return self.down or (bool(self.entries) and next(reversed(self.entries.values())).state is State.QUEUED)
+        return self.down or bool(self.queued)
 
     @property
     def lowest(self) -> int:
         """The lowest unsettled sequence; there is one."""
         return next(iter(self.entries))
 
-    def add(self, publication: Publication, sequence: int) -> None:
-        """Append an event; its sequence is above all before it."""
-        self.entries[sequence] = Entry(publication, sequence)
+    def add(self, publication: Publication, sequence: int) -> Entry | None:
+        """Append an event; its sequence is above all before it. Returns what is to be sent at once: it, if it overtakes
+        nothing and the window has room."""
+        entry = self.entries[sequence] = Entry(publication, sequence)
+        self.queued.append(entry)
+        return next(self.sendable(retry=False), None)
+
+    def remove(self, entry: Entry) -> None:
+        """It is settled."""
+        del self.entries[entry.sequence]
+        if entry.state is State.QUEUED:
+            self.queued.remove(entry)
 
     def sendable(self, retry: bool) -> Iterator[Entry]:
-        """The entries to send now, in order. The caller marks each as sent (or settles it) before taking the next.
+        """The entries to send now, in order, which count as sent then.
 
         First sends up to the window; with `retry` those to be sent again too, which stand before them.
         """
         if self.down:
             return
-        unanswered = 0
-        for entry in list(self.entries.values()):
-            if entry.state is State.QUEUED and unanswered >= self._window:
-                return
-            if entry.state is State.QUEUED or (retry and entry.state is State.AGAIN):
-                yield entry
-            unanswered += entry.publication.qos
+        for entry in [entry for entry in self.entries.values() if entry.state is State.AGAIN] if retry else ():
+            entry.state = State.SENT
+            yield entry
+        while self.queued and len(self.entries) - len(self.queued) < self._window:
+            entry = self.queued.popleft()
+            entry.state = State.SENT
+            yield entry

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from macula.core.commands import PublishEvent
 from macula.core.effects import Completed, Trace
 from macula.core.lanes import Lane
-from macula.core.requests import Hold, RecordsFound, Release, SendFailed, SendTo, SendToAll
+from macula.core.requests import Hold, RecordsFound, Release, SendFailed, SendToAll
 from macula.core.results import PublishResult
 from macula.core.service import Action
 from macula.core.timers import Timers
@@ -62,7 +62,7 @@ class Publisher:
         self._live: dict[int, Publication] = {}
         self._bytes = 0
         self._busy: dict[NodeId, dict[str, Outbox]] = {}
-        self._sent: dict[int, tuple[Outbox, Entry]] = {}
+        self._sent: dict[tuple[int, NodeId], tuple[Outbox, Entry]] = {}
         self._timers: Timers[_Deadline | _Retry] = Timers()
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ class Publisher:
 
     def send_failed(self, event: SendFailed, now: float) -> None:
         """An event was not handed over."""
-        outbox, entry = self._sent.pop(event.token, (None, None))
+        outbox, entry = self._sent.pop((event.token, event.peer), (None, None))
         if outbox is None or entry is None:
             fields = {"peer": str(event.peer), "code": event.code, "reason": event.reason}
             self._emit(Trace("publish.failed", fields, limit=f"publish.failed {event.peer.short}"))
@@ -198,55 +198,55 @@ class Publisher:
         if self._is_local(topic.name):
             nodes += (self._node_id,)
         sequence = publication.sequence = topic.number(nodes, now)
+        token, at_once = next(self._tokens), []
         for node in nodes:
             outbox = topic.outboxes.get(node)
             if publication.qos == 0 and (outbox is None or not outbox.holds_back):
                 publication.delivered.append(node)
+                at_once.append(node)
             elif outbox is not None and outbox.is_full:
                 publication.failed[node] = Busy.code
             else:
                 outbox = outbox or self._open(topic, node)
-                outbox.add(publication, sequence)
                 publication.pending[node] = None
-        for floor, alike in topic.floors(publication.delivered, sequence, now).items():
-            message = self._message(topic, publication, sequence, floor)
-            self._emit(SendToAll(tuple(alike), Lane.PUBSUB, message, next(self._tokens)))
+                if (entry := outbox.add(publication, sequence)) is not None:
+                    self._sending(outbox, entry, token, now)
+                    at_once.append(node)
+        self._send(topic, at_once, publication, sequence, token, now)
         if not publication.pending:
             self._finish(publication, now)
-        for node in list(publication.pending):
-            self._flush(topic.outboxes[node], now)
 
-    def _message(self, topic: Topic, publication: Publication, sequence: int, floor: int) -> Publish:
+    def _send(
+        self, topic: Topic, nodes: Sequence[NodeId], publication: Publication, sequence: int, token: int, now: float
+    ) -> None:
         about = publication.payload, publication.qos, topic.epoch
-        return Publish(self._realm, topic.name, *about, sequence, floor, publication.traceparent)
+        for floor, alike in topic.floors(nodes, sequence, now).items():
+            message = Publish(self._realm, topic.name, *about, sequence, floor, publication.traceparent)
+            self._emit(SendToAll(tuple(alike), Lane.PUBSUB, message, token))
 
-    def _send(self, topic: Topic, node: NodeId, publication: Publication, sequence: int, now: float) -> int:
-        floor = topic.floor(node, sequence, now)
-        # The same for most subscribers, so that the transport encodes it once for all of them.
-        if publication.message is None or publication.message.floor != floor:
-            publication.message = self._message(topic, publication, sequence, floor)
-        token = next(self._tokens)
-        self._emit(SendTo(node, Lane.PUBSUB, publication.message, token))
-        return token
+    def _sending(self, outbox: Outbox, entry: Entry, token: int, now: float) -> None:
+        """An event that will be answered goes out."""
+        entry.sent_at, entry.token = now, token
+        self._sent[token, outbox.node] = (outbox, entry)
+        silence = (_SILENCE, outbox.topic, outbox.node)
+        if silence not in self._timers:
+            self._timers.set(silence, now + outbox.patience)
 
     def _flush(self, outbox: Outbox, now: float, retry: bool = False) -> None:
         topic = self._topics[outbox.topic]
         for entry in outbox.sendable(retry):
-            self._forget_token(entry)
-            token = self._send(topic, outbox.node, entry.publication, entry.sequence, now)
+            self._forget_token(outbox, entry)
+            token = next(self._tokens)
+            self._send(topic, (outbox.node,), entry.publication, entry.sequence, token, now)
             if entry.publication.qos == 0:
                 entry.publication.delivered.append(outbox.node)
                 self._remove(topic, outbox, entry, now)
-                continue
-            entry.state, entry.sent_at, entry.token = State.SENT, now, token
-            self._sent[token] = (outbox, entry)
-            silence = (_SILENCE, outbox.topic, outbox.node)
-            if silence not in self._timers:
-                self._timers.set(silence, now + outbox.patience)
+            else:
+                self._sending(outbox, entry, token, now)
 
     def _lost(self, outbox: Outbox, entries: list[Entry], cause: str, now: float) -> None:
         for entry in entries:
-            self._forget_token(entry)
+            self._forget_token(outbox, entry)
             entry.state, entry.cause = State.AGAIN, cause
         outbox.down = True
         self._retry_later(outbox, now)
@@ -291,11 +291,12 @@ class Publisher:
     def _settle(self, topic: Topic, outbox: Outbox, entry: Entry, now: float) -> None:
         """This subscriber is done with this event: the next one may go."""
         self._remove(topic, outbox, entry, now)
-        self._flush(outbox, now)
+        if outbox.queued:
+            self._flush(outbox, now)
 
     def _remove(self, topic: Topic, outbox: Outbox, entry: Entry, now: float) -> None:
-        self._forget_token(entry)
-        del outbox.entries[entry.sequence]
+        self._forget_token(outbox, entry)
+        outbox.remove(entry)
         if not outbox.entries:
             del topic.outboxes[outbox.node]
             del self._busy[outbox.node][topic.name]
@@ -308,9 +309,9 @@ class Publisher:
         if not entry.publication.pending:
             self._finish(entry.publication, now)
 
-    def _forget_token(self, entry: Entry) -> None:
+    def _forget_token(self, outbox: Outbox, entry: Entry) -> None:
         if entry.token is not None:
-            self._sent.pop(entry.token, None)
+            self._sent.pop((entry.token, outbox.node), None)
             entry.token = None
 
     def _expire(self, publication: Publication, now: float) -> None:

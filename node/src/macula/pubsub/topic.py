@@ -50,17 +50,14 @@ class Topic:
             self._since = {node: since.get(node, sequence) for node in nodes}
         return sequence
 
-    def floor(self, node: NodeId, sequence: int, now: float) -> int:
-        """Publish.floor of the event `sequence` for a subscriber: the lowest sequence it may still get.
+    def floors(self, nodes: Iterable[NodeId], sequence: int, now: float) -> dict[int, list[NodeId]]:
+        """Publish.floor of the event `sequence`, the lowest sequence that a subscriber may still get: those with the
+        same one together, who are nearly always all.
 
         That is the lowest unsettled one, or lower: a QoS 0 event is not answered, so what was sent within the last
         `reorder_wait` counts as on its way (marks are set at least that far apart, and the last but one counts). It is
         never below the first one this subscriber was sent, so that one who joins does not wait for what is not his.
         """
-        return next(iter(self.floors((node,), sequence, now)))
-
-    def floors(self, nodes: Iterable[NodeId], sequence: int, now: float) -> dict[int, list[NodeId]]:
-        """As floor, of several subscribers: those with the same one together, who are nearly always all."""
         self._age(now)
         alike: dict[int, list[NodeId]] = {}
         for node in nodes:
