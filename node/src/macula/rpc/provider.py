@@ -194,7 +194,7 @@ class CallProvider:
             return Limit.CALLS, f"{limits.max_handlers_per_network} calls of this caller's network are running"
         if load.args_bytes + size > limits.max_args_bytes_per_peer or self._args_bytes + size > limits.max_args_bytes:
             return Limit.ARGUMENTS, "the arguments of running calls take too many bytes"
-        if isinstance(call, StreamCall) and call.sends:
+        if type(call) is StreamCall and call.sends:
             if self._streams.uploads() >= limits.max_uploads:
                 return Limit.CALLS, f"{limits.max_uploads} calls are sending arguments"
             if self._streams.uploads(caller) >= limits.max_uploads_per_peer:
@@ -215,12 +215,12 @@ class CallProvider:
         if handler.network is not None:
             self.origins.started(handler.network)
         self.timers.set(handler.delivery, deadline)
-        streams = isinstance(call, StreamCall)
-        sends = isinstance(call, StreamCall) and call.sends
+        streams = type(call) is StreamCall
+        sends = type(call) is StreamCall and call.sends
         about = call.procedure, call.args, handler.caller, call.realm
         content = CallDelivery(*about, deadline, streams, sends, call.traceparent)
         actions: list[Action] = [Hold(handler.caller)] if len(load.open) == 1 else []
-        if isinstance(call, StreamCall):
+        if type(call) is StreamCall:
             actions += self._open(handler, call, now)
         actions.append(Deliver(handler.delivery, content))
         if load.args_bytes > self._settings.args_high_water and not load.paused and not handler.routed:

@@ -123,7 +123,7 @@ class Rpc:
 
         Raises ArgumentError, Busy (too many calls) or NodeClosed (draining) for a command that is refused.
         """
-        if isinstance(event, CommandGiven):
+        if type(event) is CommandGiven:
             kind = type(event.command)
             if kind not in self._commands:
                 raise ArgumentError("command", f"{kind.__name__} is not one of the RPC service")
@@ -131,14 +131,14 @@ class Rpc:
                 check(event.command)
         late = self._caller.timers.soonest <= now or self._provider.timers.soonest <= now
         expired: list[Action] = []
-        if late or isinstance(event, Tick):
+        if late or type(event) is Tick:
             expired = self._settle([*self._caller.expire(now), *self._provider.expire(now)], now)
-        if isinstance(event, Received):
+        if type(event) is Received:
             take = self._messages.get(type(event.message))
             actions = take(event, event.message, now) if take is not None else []
-        elif isinstance(event, CommandGiven):
+        elif type(event) is CommandGiven:
             actions = self._commands[type(event.command)](event.id, event.command, now)
-        elif isinstance(event, HandlerDone):
+        elif type(event) is HandlerDone:
             actions = self._provider.done(event, now)
         else:
             actions = self._told(event, now, wall)
