@@ -15,8 +15,8 @@ def remembered_deadlines_are_never_late(monkeypatch: pytest.MonkeyPatch) -> None
 
     def checked(engine: Engine) -> float | None:
         at = remembered(engine)
-        engine._stirred = True
-        engine._told.update(engine._services)
+        engine._deadlines.stirred = True
+        engine._deadlines.told.update(engine._services)
         exact = remembered(engine)
         assert exact is None or (at is not None and at <= exact)
         return at

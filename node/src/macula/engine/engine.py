@@ -38,13 +38,13 @@ from macula.core.limits import LANES, met
 from macula.core.mode import PathPolicy
 from macula.core.results import Load, NodeStatus
 from macula.core.service import Service, ServiceEvent
-from macula.core.timers import earliest
 from macula.dht.service import Dht
 from macula.dht.verifier import Verifier
 from macula.engine import routing as to
 from macula.engine.bootstrapper import Bootstrapper
 from macula.engine.clock import FOLLOWED, WallClock, jump, shown
 from macula.engine.connector import Connector
+from macula.engine.deadlines import Deadlines
 from macula.engine.dialer import Dialer
 from macula.engine.hello import check_realm
 from macula.engine.notices import AddressFailed, AddressUp, arrival, refusal
@@ -115,13 +115,8 @@ class Engine:
         }
         self._shutdown = ShutdownState()
         self._readiness = Readiness(settings.bootstraps)
-        self._deadlines: dict[int, float | None] = {}
-        self._told = set(self._services)
-        """Services whose deadline may have changed since it was asked."""
-        self._own_deadline: float | None = None
-        """The first one of all that is no service. Most events only put it off, and a tick too early does no harm."""
-        self._stirred = True
-        """Whether it may be earlier by now."""
+        others = self._own, self._peers, self._bootstrapper, self._connector, self._shutdown, self._readiness
+        self._deadlines = Deadlines(self._services, others)
         self._work: deque[_Item] = deque()
         self._routes = self._make_routes()
         self._effects: list[Effect] = []
@@ -157,20 +152,7 @@ class Engine:
 
     def next_deadline(self) -> float | None:
         """When to call handle(Tick()) next. Changes with every call of handle; extra ticks are harmless."""
-        for index in self._told:
-            self._deadlines[index] = self._services[index].next_deadline()
-        self._told.clear()
-        if self._stirred:
-            self._stirred = False
-            self._own_deadline = earliest(
-                self._own.next_deadline(),
-                self._peers.next_deadline(),
-                self._bootstrapper.next_deadline(),
-                self._connector.next_deadline(),
-                self._shutdown.next_deadline(),
-                self._readiness.next_deadline(),
-            )
-        return earliest(self._own_deadline, *self._deadlines.values())
+        return self._deadlines.next()
 
     @property
     def ready(self) -> bool:
@@ -196,18 +178,18 @@ class Engine:
             case LaneSlowed(peer, lane):
                 self._effects.append(met(LANES[lane], peer))
             case Tick():
-                self._stirred = True
+                self._deadlines.stirred = True
                 self._tick()
             case PeerConnected():
-                self._stirred = True
+                self._deadlines.stirred = True
                 self._work.extend(self._peers.connected(event, now))
             case PeerLost():
-                self._stirred = True
+                self._deadlines.stirred = True
                 self._work.extend(self._peers.lost(event, now))
             case PeerRefused():
                 self._effects.append(refusal("peer.refused", event.who, event.code, event.reason))
             case DialFailed():
-                self._stirred = True
+                self._deadlines.stirred = True
                 self._work.extend(self._peers.dial_failed(event, now))
             case PeerSuspect():
                 self._work.extend(self._peers.suspect(event))
@@ -286,7 +268,7 @@ class Engine:
         self._want(hold.peer)
 
     def _notice(self, notice: AddressUp | AddressFailed) -> None:
-        self._stirred = True
+        self._deadlines.stirred = True
         self._readiness.attempted(notice)
         self._work.extend(self._connector.notice(notice, self._peers))
         self._work.extend(self._bootstrapper.notice(notice, self._now))
@@ -298,12 +280,19 @@ class Engine:
 
     def _tell(self, index: int, event: ServiceEvent) -> None:
         service = self._services.get(index)
-        if service is not None:
-            self._told.add(index)
-            self._work.extend(service.handle(event, self._now, self._wall))
+        if service is None:
+            return
+        self._deadlines.told.add(index)
+        work, effects, routes = self._work, self._effects, self._routes
+        for item in service.handle(event, self._now, self._wall):
+            # An effect that nothing stands before need not wait for its turn.
+            if work or type(item) in routes:
+                work.append(item)
+            else:
+                effects.append(item)  # type: ignore[arg-type]
 
     def _broadcast(self, event: _News) -> None:
-        self._stirred = True
+        self._deadlines.stirred = True
         match event:
             case req.PeerUp():
                 self._clock.agree()
@@ -368,7 +357,7 @@ class Engine:
             if (service := to.COMMANDS.get(type(command))) is not None:
                 self._tell(service, given)
                 return
-            self._stirred = True
+            self._deadlines.stirred = True
             match command:
                 case cmd.WaitReady(timeout):
                     self._readiness.wait(id_, self._now + timeout)

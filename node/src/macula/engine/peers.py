@@ -55,6 +55,8 @@ from macula.wire.tracing import untraced
 
 Outcome = Action | PeerUp | PeerDown | PeerSuspect | PathMoved | Received | SendFailed | Notice
 
+_OF_THE_CONNECTION = frozenset((Hello, Disconnect, Ping))
+
 
 class PeerTable:
     """Every peer the transport is connected to. Services see a peer between PeerUp and PeerDown only."""
@@ -223,16 +225,16 @@ class PeerTable:
                 peer.agreed = realm
         except ProtocolError as error:
             return self.refuse(event.peer, error.code, error.reason)
+        if type(message) not in _OF_THE_CONNECTION:
+            return [Received(event.peer, message)]
         match message:
             case Hello():
                 return self.refuse(event.peer, codes.UNEXPECTED, "a second hello")
-            case Disconnect():
-                return []
             case Ping(request):
                 # By the queue like everything else, or pings of a peer that never reads would fill the memory.
                 return self._transmit(peer, SendTo(event.peer, Lane.CONTROL, Pong(request)))
             case _:
-                return [Received(event.peer, message)]
+                return []
 
     def lane(self, event: SendBlocked | SendReady) -> list[Outcome]:
         """The credit of a lane is used up, or there is some again."""

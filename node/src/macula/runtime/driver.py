@@ -18,6 +18,7 @@ from macula.core.effects import (
     Pin,
     SendMessage,
     Trace,
+    TransportEffect,
 )
 from macula.core.events import CommandGiven, Consumed, Event, Tick
 from macula.engine import Engine
@@ -65,8 +66,10 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._closed = False
+        self._messages: list[SendMessage] = []
+        """What the transport gets together, before its next other effect."""
         self._carriers: dict[type[Effect], Callable[[Any], None]] = {
-            SendMessage: transport.send,
+            SendMessage: self._messages.append,
             Completed: self._waiters.resolve,
             Deliver: self._hand_over,
             CancelDelivery: self._cancel,
@@ -79,11 +82,12 @@ class Driver:
         """Begin; the transport is open, and what it has told already comes next."""
         self._application = application
         self._carry_out(self.engine.start(addresses, time.monotonic(), time.time()))
-        self._set_timer()
+        self._transport.wake()
         self.deliver(())
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Let the engine handle what waits and then these events now, or as soon as it has started."""
+        """Let the engine handle what waits and then these events now, or as soon as it has started. Where nothing is
+        left to handle, what the last ones led to has been sent, and the engine's next deadline is looked at."""
         if self._consumed:
             self._waiting += [Consumed(subscription, count) for subscription, count in self._consumed.items()]
             self._consumed.clear()
@@ -94,6 +98,8 @@ class Driver:
             self._waiting += events
         elif events and not self._closed:
             self._carry_out(self.engine.handle_all(events, time.monotonic(), time.time()))
+            self._transport.wake()
+        else:
             self._set_timer()
 
     def consumed(self, subscription: int) -> None:
@@ -154,9 +160,21 @@ class Driver:
         self._waiters.fail_all(NodeClosed("the node has stopped"))
 
     def _carry_out(self, effects: list[Effect]) -> None:
-        carriers, execute = self._carriers, self._transport.execute
+        carriers, execute = self._carriers, self._execute
         for effect in effects:
             carriers.get(type(effect), execute)(effect)
+        if self._messages:
+            self._send()
+
+    def _execute(self, effect: TransportEffect) -> None:
+        if self._messages:
+            self._send()
+        self._transport.execute(effect)
+
+    def _send(self) -> None:
+        messages = self._messages.copy()
+        self._messages.clear()
+        self._transport.send(messages)
 
     def _hand_over(self, effect: Deliver) -> None:
         if self._application is not None:

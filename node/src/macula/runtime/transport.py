@@ -77,8 +77,8 @@ class Transport(Protocol):
         ...
 
     async def open(self, deliver: Callable[[Sequence[Event]], None]) -> None:
-        """Start listening. From now on events go to `deliver`, from the event loop, those of one turn together. Raises
-        OSError."""
+        """Start listening. From now on events go to `deliver`, from the event loop, those of one turn together; then,
+        when all that comes of them has been sent, what has happened since, if only nothing. Raises OSError."""
         ...
 
     def wake(self) -> None:
@@ -89,8 +89,8 @@ class Transport(Protocol):
         """Carry out an effect; what comes of it arrives as events, never from within this call."""
         ...
 
-    def send(self, effect: SendMessage) -> None:
-        """As execute: of all effects by far the most common one."""
+    def send(self, messages: Sequence[SendMessage]) -> None:
+        """As execute, of several in turn, which costs less: there is most of them."""
         ...
 
     def path(self, peer: NodeId) -> PathStatus | None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from macula.core.effects import ClosePeer, Multicast, SendDatagram
+from macula.core.effects import ClosePeer, Multicast, SendDatagram, SendMessage
 from macula.core.events import DatagramReceived, PeerConnected, PeerLost
 from macula.core.lanes import Lane
 from macula.wire import codes
@@ -37,6 +37,18 @@ def test_one_message_goes_to_several_peers_in_order_with_what_is_sent_to_each() 
     net.run(1.0)
     assert b.numbers(Lane.PUBSUB) == [1, 2, 3]
     assert c.numbers(Lane.PUBSUB) == [2]
+    assert stranger.events == []
+
+
+def test_messages_that_are_sent_together_stay_in_order_on_each_lane() -> None:
+    net = Network()
+    a, b = net.pair()
+    stranger = net.host(3)
+    lanes = (Lane.RPC, Lane.RPC, Lane.PUBSUB, Lane.RPC, Lane.BULK, Lane.BULK)
+    messages = [SendMessage(b.id, lane, numbered(number)) for number, lane in enumerate(lanes)]
+    a.endpoint.send([*messages[:3], SendMessage(stranger.id, Lane.RPC, numbered(9)), *messages[3:]])
+    net.run(1.0)
+    assert (b.numbers(Lane.RPC), b.numbers(Lane.PUBSUB), b.numbers(Lane.BULK)) == ([0, 1, 3], [2], [4, 5])
     assert stranger.events == []
 
 

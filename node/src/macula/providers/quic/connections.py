@@ -37,6 +37,8 @@ class Connections:
         self._half_open: dict[int, Route] = {}
         self._timers: Timers[int] = Timers()
         self._dirty: dict[int, Connection] = {}
+        self._flushed: dict[int, Connection] = {}
+        """Those whose deadline may have changed since it was asked."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -97,13 +99,9 @@ class Connections:
         return self._dirty.pop(next(iter(self._dirty))) if self._dirty else None
 
     def settle(self, connection: Connection) -> None:
-        """Take over its ids and its deadline."""
+        """Take over its ids now, and its deadline when that is asked for: what is to be sent does not wait for it."""
         self._ids.update(connection)
-        deadline = connection.deadline()
-        if deadline is None:
-            self._timers.cancel(connection.number)
-        else:
-            self._timers.set(connection.number, deadline)
+        self._flushed[connection.number] = connection
 
     def give_up(self, connection: Connection, closing: Closing) -> None:
         """Close it now."""
@@ -132,15 +130,27 @@ class Connections:
 
     def pop_due(self, now: float) -> list[Connection]:
         """Those whose deadline has come."""
+        self._set_timers()
         self._ids.expire(now)
         return [self._connections[number] for number in self._timers.pop_due(now)]
 
     def next_deadline(self) -> float | None:
         """When to call pop_due."""
+        self._set_timers()
         return earliest(self._timers.next(), self._ids.next_expiry())
+
+    def _set_timers(self) -> None:
+        for number, connection in self._flushed.items():
+            deadline = connection.deadline()
+            if deadline is None:
+                self._timers.cancel(number)
+            else:
+                self._timers.set(number, deadline)
+        self._flushed.clear()
 
     def _remove(self, connection: Connection) -> None:
         del self._connections[connection.number]
         self._half_open.pop(connection.number, None)
         self._dirty.pop(connection.number, None)
+        self._flushed.pop(connection.number, None)
         self._timers.cancel(connection.number)

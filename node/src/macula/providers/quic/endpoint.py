@@ -7,7 +7,9 @@ else here follows from the arguments.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import assert_never
 
 from macula.core.address import Address
@@ -220,7 +222,7 @@ class Endpoint:
             case Dial():
                 self._dials.start(effect, now)
             case SendMessage():
-                self.send(effect)
+                self.send((effect,))
             case Multicast():
                 self._send_all(effect)
             case ClosePeer(peer, code, reason):
@@ -244,13 +246,14 @@ class Endpoint:
             case _:
                 assert_never(effect)
 
-    def send(self, effect: SendMessage) -> None:
-        """As execute: of all effects by far the most common one."""
-        session = self._sessions.get(effect.peer)
-        if session is not None:
-            connection = session.active
-            connection.send(effect.lane, encode(effect.message, compressed=effect.compressed))
-            self._connections.touch(connection)
+    def send(self, messages: Sequence[SendMessage]) -> None:
+        """As execute, of several in turn, which costs less: there is most of them."""
+        for (peer, lane), run in groupby(messages, key=attrgetter("peer", "lane")):
+            session = self._sessions.get(peer)
+            if session is not None:
+                frames = [encode(each.message, compressed=each.compressed) for each in run]
+                session.active.send(lane, b"".join(frames))
+                self._connections.touch(session.active)
 
     def handle_timer(self, now: float) -> None:
         """The time of next_deadline() has come."""
