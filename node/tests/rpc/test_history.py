@@ -33,6 +33,18 @@ def test_the_bytes_of_replies_are_bounded() -> None:
     assert [answer.error if answer else None for answer in found] == ["remote", "remote", "", ""]
 
 
+def test_no_reply_is_kept_for_an_id_that_is_forgotten() -> None:
+    history = History(RpcSettings(max_finished_per_peer=2, max_reply_bytes=2000))
+    history.add(BOB, reply(incoming(1)), 0.0)
+    for number in range(100):
+        history.add(ALICE, reply(incoming(number), result=b"x" * 400), 0.0)
+        history.add(ALICE, reply(incoming(number), result=b"x" * 400), 0.0)
+    found = [history.find(ALICE, incoming(number), 0.0) for number in (97, 98, 99)]
+    assert [answer and answer.error for answer in found] == [None, "", ""]
+    kept = history.find(BOB, incoming(1), 0.0)
+    assert kept is not None and not kept.error, "those that are forgotten took no room"
+
+
 def test_one_caller_cannot_push_out_the_ids_of_another() -> None:
     history = History(RpcSettings(max_finished_per_peer=3))
     history.add(ALICE, reply(incoming(1)), 0.0)

@@ -6,17 +6,17 @@ import pytest
 
 from macula.errors import ProtocolError
 from macula.wire import codes
-from macula.wire.header import MAX_FRAME, MAX_PAYLOAD, Header, pack_header, unpack_header
+from macula.wire.header import MAX_FRAME, MAX_PAYLOAD, pack_header, unpack_header
 
 
 def test_layout() -> None:
     assert pack_header(0x20, 0x0001_0203).hex(" ") == "02 20 00 00 00 01 02 03"
-    assert unpack_header(bytes.fromhex("ffff 0220 0000 0001 0203"), 2) == Header(0x20, 0x0001_0203)
+    assert unpack_header(bytes.fromhex("ffff 0220 0000 0001 0203"), 2) == (0x20, 0x0001_0203, False)
 
 
 def test_a_frame_of_one_mebibyte_is_the_limit() -> None:
     assert MAX_FRAME == 1 << 20
-    assert unpack_header(pack_header(0x20, MAX_PAYLOAD)).length == MAX_FRAME - 8
+    assert unpack_header(pack_header(0x20, MAX_PAYLOAD, compressed=True)) == (0x20, MAX_FRAME - 8, True)
 
 
 @pytest.mark.parametrize(

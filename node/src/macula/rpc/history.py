@@ -18,7 +18,7 @@ _OVERHEAD = 256
 
 
 class History:
-    """Ids of ended calls by caller, and for a short while their replies. It outlives connections."""
+    """Ids of ended calls by caller, and for a short while, at most as long, their replies. It outlives connections."""
 
     def __init__(self, settings: RpcSettings) -> None:
         self._settings = settings
@@ -35,6 +35,10 @@ class History:
         if ids is None:
             ids = LRU(self._settings.max_finished_per_peer)
             self._ended[caller] = ids
+        elif len(ids) == self._settings.max_finished_per_peer and reply.call_id not in ids:
+            # A reply that can no longer be asked for would only push what is of use out of the caches.
+            if oldest := ids.peek_last_item():
+                self._drop((caller, oldest[0]))
         ids[reply.call_id] = None
         key = caller, reply.call_id
         if key in self._replies:
@@ -42,7 +46,8 @@ class History:
         size = len(reply.result) + len(reply.reason) + _OVERHEAD
         self._replies[key] = (reply, now, size)
         self._bytes += size
-        self._expire(now)
+        if now >= self._due or self._bytes > self._settings.max_reply_bytes:
+            self._expire(now)
 
     def find(self, caller: NodeId, call: Call | StreamCall, now: float) -> Reply | None:
         """How to answer a repeat, or None if the call is new. A reply no longer kept is stood in for by an error."""
@@ -56,7 +61,7 @@ class History:
 
     def _expire(self, now: float) -> None:
         limits = self._settings
-        while self._replies and (now >= self._due or self._bytes > limits.max_reply_bytes):
+        while self._replies:
             key, (_, since, _) = next(iter(self._replies.items()))
             if now - since < limits.reply_keep and self._bytes <= limits.max_reply_bytes:
                 self._due = since + limits.reply_keep
@@ -64,5 +69,5 @@ class History:
             self._drop(key)
 
     def _drop(self, key: tuple[NodeId, bytes]) -> None:
-        _, _, size = self._replies.pop(key)
-        self._bytes -= size
+        if kept := self._replies.pop(key, None):
+            self._bytes -= kept[2]

@@ -87,20 +87,20 @@ class Decoder:
         decoded: list[Decoded] = []
         offset = 0
         while len(buffer) - offset >= HEADER_SIZE:
-            header = unpack_header(buffer, offset)
-            decoder = _DECODERS.get(header.type)
+            type_, length, compressed = unpack_header(buffer, offset)
+            decoder = _DECODERS.get(type_)
             if decoder is None:
-                raise ProtocolError(codes.UNKNOWN_TYPE, f"type {header.type:#04x} is unknown")
-            end = offset + HEADER_SIZE + header.length
+                raise ProtocolError(codes.UNKNOWN_TYPE, f"type {type_:#04x} is unknown")
+            end = offset + HEADER_SIZE + length
             if len(buffer) < end:
                 break
             payload: bytes | bytearray = buffer[offset + HEADER_SIZE : end]
-            if header.compressed:
+            if compressed:
                 payload = decompress(payload)
             try:
                 message = decoder.decode(payload)
             except _MALFORMED as error:
-                raise _refusal(header.type, error) from error
+                raise _refusal(type_, error) from error
             decoded.append((message, HEADER_SIZE + len(payload)))
             offset = end
         del buffer[:offset]

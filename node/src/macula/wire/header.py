@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-from msgspec import Struct
-
 from macula.errors import ProtocolError
 from macula.wire import codes
 
@@ -21,21 +19,14 @@ ZSTD = 0x01
 _LAYOUT = struct.Struct(">BBBBI")
 
 
-class Header(Struct, frozen=True):
-    """A checked frame header; `length` is that of the payload, in bytes, as it travels."""
-
-    type: int
-    length: int
-    compressed: bool = False
-
-
 def pack_header(type_: int, length: int, *, compressed: bool = False) -> bytes:
     """The header of a frame of this type with `length` bytes of payload."""
     return _LAYOUT.pack(VERSION, type_, ZSTD if compressed else 0, 0, length)
 
 
-def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Header:
-    """The header at `offset`. Raises ProtocolError before anything of the announced length is allocated."""
+def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[int, int, bool]:
+    """Of the header at `offset`: the type, how many bytes of payload follow, and whether that is compressed. Raises
+    ProtocolError before anything of the announced length is allocated."""
     version, type_, flags, reserved, length = _LAYOUT.unpack_from(data, offset)
     if version != VERSION:
         raise ProtocolError(codes.NO_COMMON_VERSION, f"version is {version}, must be {VERSION}")
@@ -43,4 +34,4 @@ def unpack_header(data: bytes | bytearray | memoryview, offset: int = 0) -> Head
         raise ProtocolError(codes.BAD_FRAME, f"flags {flags:#x} but zstd, and reserved {reserved:#x}, must be zero")
     if length > MAX_PAYLOAD:
         raise ProtocolError(codes.BAD_FRAME, f"length is {length}, at most {MAX_PAYLOAD} bytes are allowed")
-    return Header(type_, length, bool(flags))
+    return type_, length, bool(flags)
