@@ -9,7 +9,8 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +69,26 @@ async def interleave(contenders: Mapping[str, Contender], rounds: int) -> dict[s
     the first place."""
     rng = random.Random(SEED)
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
-    for number in range(rounds + 1):
-        for name in rng.sample(sorted(contenders), len(contenders)):
-            async with asyncio.timeout(PATIENCE):
-                sample = await contenders[name]()
-            if number:
-                samples[name].append(sample)
+    with keeping_all():
+        for number in range(rounds + 1):
+            for name in rng.sample(sorted(contenders), len(contenders)):
+                async with asyncio.timeout(PATIENCE):
+                    sample = await contenders[name]()
+                if number:
+                    samples[name].append(sample)
     return samples
+
+
+@contextmanager
+def keeping_all() -> Iterator[None]:
+    """Nothing that exists now is looked at by the garbage collector: what all contenders are made of is in one process,
+    and each of them would pay for the others."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def repeat(call: Call, units: int, at_once: int, cpu: CpuSeconds) -> Sample:

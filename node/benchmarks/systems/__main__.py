@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 from functools import partial
 
-from benchmarks.measuring import repeat_call
+from benchmarks.measuring import keeping_all, repeat_call
 from benchmarks.processes import answer_until_told, tell
 from benchmarks.systems import Call, Close, System, load
 
@@ -19,8 +19,9 @@ AT_ONCE = 16
 async def serve(system: System, work: str) -> None:
     """What answers calls and takes chunks."""
     async with system.serving(work) as place:
-        tell(place=place)
-        await answer_until_told()
+        with keeping_all():
+            tell(place=place)
+            await answer_until_told()
 
 
 async def hold(system: System, place: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -53,6 +54,9 @@ async def run_node(settings: Settings) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     async with open_node(settings) as mesh:
+        # What a node is made of lasts as long as its process: full collections would look through it in vain.
+        gc.collect()
+        gc.freeze()
         await serve_node(mesh, settings, stop)
 
 
