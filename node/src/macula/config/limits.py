@@ -63,7 +63,7 @@ class LimitSettings(LayeredSettings):
         int,
         About(unit="per s"),
         Field(ge=10, le=10_000_000, description="The same on each other lane: calls, events, bulk."),
-    ] = 20_000
+    ] = 100_000
     byte_rate: Annotated[
         int,
         About(unit="bytes/s"),

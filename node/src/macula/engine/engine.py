@@ -162,7 +162,11 @@ class Engine:
     def _take(self, event: Event, now: float) -> None:
         match event:
             case MessageReceived():
-                self._work.extend(self._peers.received(event, now, self._wall))
+                outcomes = self._peers.received(event, now, self._wall)
+                if len(outcomes) == 1 and type(outcomes[0]) is req.Received:
+                    self._received(outcomes[0])
+                else:
+                    self._work.extend(outcomes)
             case CommandGiven():
                 self._command(event)
             case HandlerDone():

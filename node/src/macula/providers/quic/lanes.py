@@ -22,8 +22,9 @@ from macula.providers.quic.settings import QuicSettings
 from macula.wire import Decoded, Decoder, codes
 
 CONTINUES = 0x80
-TURN = 64
-"""Messages of one peer that are read in one turn, before those of others: a few milliseconds' worth."""
+TURN = 32
+"""Messages of one peer that are read in one turn, before those of others: a millisecond's worth. What they lead to goes
+out at its end, so that the peer works on that while the rest is read."""
 PIECE = 2048
 """Bytes read before rates are looked at again; so many may be read too much."""
 BURST = 0.5

@@ -38,7 +38,7 @@ class QuicSettings:
     """A blocked lane with no more than this unacknowledged answers SendReady."""
     control_rate: float = 1000.0
     """Messages per second that one peer may send on the control lane; a larger one counts once for each 4096 bytes."""
-    message_rate: float = 20_000.0
+    message_rate: float = 100_000.0
     """Messages per second that one peer may send on each other lane."""
     byte_rate: float = 0.0
     """Bytes per second that one peer may send on each of these; 0 is any number."""

@@ -48,6 +48,9 @@ logging.getLogger("quic").setLevel(logging.CRITICAL)
 # Each connection has a table of what frames may come when: aioquic would make the same 33 sets for each of them.
 aioquic_connection.EPOCHS = functools.cache(aioquic_connection.EPOCHS)
 
+# aioquic looks up keys and packet numbers by epoch, a dozen times for each packet; an Enum is hashed by Python code.
+Epoch.__hash__ = object.__hash__  # type: ignore[method-assign]
+
 CID_LENGTH = 8
 VERSIONS = (int(QuicProtocolVersion.VERSION_1),)
 CONNECTION_IDS = 2
