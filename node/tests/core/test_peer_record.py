@@ -36,6 +36,14 @@ VALUE: dict[str, Any] = {
 }
 
 
+def test_a_record_that_comes_again_is_not_opened_again() -> None:
+    good = peer().record.encoded
+    assert open_peer(good) is open_peer(bytes(bytearray(good)))
+    for _ in range(2):
+        with pytest.raises(ProtocolError, match="signature"):
+            open_peer(good[:-1] + bytes([good[-1] ^ 1]))
+
+
 def peer(**changes: Any) -> PeerInfo:
     options: dict[str, Any] = {
         "addresses": (Address("10.0.0.1", 9443), Address("::1", 9443)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -70,8 +71,12 @@ def sign_peer(
     return read_peer(record)
 
 
+@functools.lru_cache(512)
 def open_peer(encoded: bytes) -> PeerInfo:
-    """The peer record of these bytes, its signature verified. Raises ProtocolError."""
+    """The peer record of these bytes, its signature verified. Raises ProtocolError.
+
+    Who comes again shows what it showed before, and others name it by the same record: that is opened once.
+    """
     return read_peer(open_record(encoded))
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from aioquic.quic.connection import QuicConnection
+from aioquic.tls import Epoch
 
 from macula.identity import Identity
 from macula.providers.quic import tuned
@@ -17,11 +18,11 @@ from macula.providers.quic.tuned import VIRTUAL_ADDRESS, TunedConnection, make_c
 from .pair import connected_pair, exchange
 
 CONNECTION = {
-    "_close_event", "_configuration", "_cryptos", "_events", "_flush_builder", "_initialize", "_is_client",
-    "_local_active_connection_id_limit", "_local_max_data", "_local_max_streams_bidi", "_local_max_streams_uni",
-    "_loss", "_max_datagram_size", "_network_paths", "_on_connection_limit_delivery", "_on_max_stream_data_delivery",
-    "_packet_number", "_payload_received", "_peer_cid", "_quic_logger", "_remote_max_streams_uni", "_spaces", "_state",
-    "_streams", "_write_connection_limits", "_write_stream_limits",
+    "_close_event", "_configuration", "_crypto_buffers", "_cryptos", "_discard_epoch", "_events", "_flush_builder",
+    "_initialize", "_is_client", "_local_active_connection_id_limit", "_local_max_data", "_local_max_streams_bidi",
+    "_local_max_streams_uni", "_loss", "_max_datagram_size", "_network_paths", "_on_connection_limit_delivery",
+    "_on_max_stream_data_delivery", "_packet_number", "_payload_received", "_peer_cid", "_quic_logger",
+    "_remote_max_streams_uni", "_spaces", "_state", "_streams", "_write_connection_limits", "_write_stream_limits",
 }  # fmt: skip
 LOSS = {"_cc", "_pacer", "_pto_count", "_rtt_initial", "_rtt_initialized", "_rtt_latest", "_rtt_min", "_rtt_smoothed"}
 SPACE = {"ack_eliciting_in_flight", "largest_acked_packet", "largest_received_packet", "sent_packets"}
@@ -67,9 +68,19 @@ def test_no_other_private_attribute_is_touched() -> None:
 
 
 def test_what_we_override_has_the_signature_that_aioquic_calls() -> None:
-    for name in ("_initialize", "_payload_received", "_write_connection_limits", "_write_stream_limits"):
+    for name in (
+        "_discard_epoch",
+        "_initialize",
+        "_payload_received",
+        "_write_connection_limits",
+        "_write_stream_limits",
+    ):
         ours, theirs = (inspect.signature(getattr(cls, name)) for cls in (TunedConnection, QuicConnection))
         assert list(ours.parameters) == list(theirs.parameters)
+
+
+def test_no_memory_is_kept_for_what_tls_has_said() -> None:
+    assert [list(quic._crypto_buffers) for quic in connected_pair()] == [[Epoch.ONE_RTT]] * 2
 
 
 def test_packets_in_flight_do_not_count_after_a_path_reset() -> None:

@@ -113,6 +113,11 @@ class TunedConnection(SteadyConnection):
         self.outcomes: list[tuple[int, bool]] = []
         """Numbers of the probes that ended, and whether they arrived."""
 
+    def _discard_epoch(self, epoch: Epoch) -> None:
+        super()._discard_epoch(epoch)
+        # TLS has nothing more to say there: 16 KiB for each would be kept for it.
+        self._crypto_buffers.pop(epoch, None)
+
     @property
     def peer_certificates(self) -> list[x509.Certificate]:
         """What the peer showed; TLS has verified that it holds the key of the first once the handshake is complete."""
