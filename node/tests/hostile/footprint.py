@@ -22,6 +22,7 @@ class Footprint:
     connection_ids: int
     handshakes: int
     quic_timers: int
+    """Those included that are set when the loop comes round."""
     sessions: int
     unread: int
     """Bytes that came and are not consumed."""
@@ -68,7 +69,7 @@ def footprint(node: macula.Mesh) -> Footprint:
         connections=endpoint.connections,
         connection_ids=endpoint.connection_ids,
         handshakes=connections.half_open,
-        quic_timers=len(connections._timers._due),
+        quic_timers=len({*connections._timers._due, *connections._dirty, *connections._flushed}),
         sessions=len(endpoint.peers),
         unread=endpoint.unread,
         held=held(node),
