@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from macula.core.events import CommandGiven, Event, HandlerDone, Tick
 from macula.core.lanes import Lane
 from macula.engine import Engine
 from macula.identity import NodeId
-from macula.runtime.driver import Driver
+from macula.runtime.driver import LONGEST_RUSH, Driver
 from macula.runtime.transport import Transport
 from macula.wire.messages import Ping
 
@@ -112,6 +113,20 @@ async def test_the_timer_is_set_when_nothing_is_left_to_handle() -> None:
     driver.deliver(())
     async with asyncio.timeout(5):
         await script.ticked.wait()
+
+
+async def test_the_timer_is_set_however_much_there_is_to_handle(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, script, _ = started()
+    now = time.monotonic()
+    monkeypatch.setattr("macula.runtime.driver.time.monotonic", lambda: now)
+    driver.deliver(())
+    asked = script.asked
+    driver.deliver((HandlerDone(7),))
+    assert script.asked == asked
+    now += LONGEST_RUSH
+    driver.deliver((HandlerDone(8),))
+    driver.deliver((HandlerDone(9),))
+    assert script.asked == asked + 1
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -207,6 +207,26 @@ async def test_a_cancellation_that_a_handler_ignores_hits_no_other(waits: bool) 
         assert (it.done, it.cancelled) == ([0, 1], [])
 
 
+@pytest.mark.parametrize("woken", [False, True])
+async def test_who_cancels_the_task_of_a_handler_that_has_ended_keeps_no_other_from_running(woken: bool) -> None:
+    tasks: list[asyncio.Task[None] | None] = []
+
+    async def leaves_its_task() -> None:
+        tasks.append(asyncio.current_task())
+
+    async with office() as it:
+        it.put(leaves_its_task)
+        await it.all()
+        if woken:
+            it.put(nothing)
+        (task,) = tasks
+        assert task is not None and task.cancel()
+        for _ in range(3):
+            it.put(nothing)
+        await it.all()
+        assert (it.done, it.cancelled) == ([0, 1, 2, 3, 4] if woken else [0, 1, 2, 3], [])
+
+
 async def test_timeouts_and_task_groups_in_handlers_do_what_they_do_in_any_task() -> None:
     raised: list[type[BaseException]] = []
 

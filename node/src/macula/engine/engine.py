@@ -163,7 +163,7 @@ class Engine:
         match event:
             case MessageReceived():
                 outcomes = self._peers.received(event, now, self._wall)
-                if len(outcomes) == 1 and type(outcomes[0]) is req.Received:
+                if not self._work and len(outcomes) == 1 and type(outcomes[0]) is req.Received:
                     self._received(outcomes[0])
                 else:
                     self._work.extend(outcomes)

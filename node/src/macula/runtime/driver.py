@@ -27,6 +27,9 @@ from macula.identity import NodeId
 from macula.runtime.transport import Transport
 from macula.runtime.waiters import Waiters
 
+LONGEST_RUSH = 0.02
+"""Seconds for which one batch may follow on the other before the engine's deadline is looked at."""
+
 
 class Application(Protocol):
     """What receives calls and events for this node's own code."""
@@ -65,6 +68,8 @@ class Driver:
         """How many events, by subscription: they come with the others."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._look_at = 0.0
+        """When the engine's deadline is looked at even if there is always something to handle."""
         self._closed = False
         self._messages: list[SendMessage] = []
         """What the transport gets together, before its next other effect."""
@@ -87,7 +92,8 @@ class Driver:
 
     def deliver(self, events: Sequence[Event]) -> None:
         """Let the engine handle what waits and then these events now, or as soon as it has started. Where nothing is
-        left to handle, what the last ones led to has been sent, and the engine's next deadline is looked at."""
+        left to handle, what the last ones led to has been sent, and the engine's next deadline is looked at; else now
+        and then."""
         if self._consumed:
             self._waiting += [Consumed(subscription, count) for subscription, count in self._consumed.items()]
             self._consumed.clear()
@@ -97,8 +103,11 @@ class Driver:
         if self._application is None:
             self._waiting += events
         elif events and not self._closed:
-            self._carry_out(self.engine.handle_all(events, time.monotonic(), time.time()))
+            now = time.monotonic()
+            self._carry_out(self.engine.handle_all(events, now, time.time()))
             self._transport.wake()
+            if now >= self._look_at:
+                self._set_timer()
         else:
             self._set_timer()
 
@@ -185,6 +194,8 @@ class Driver:
             self._application.cancel(effect.delivery)
 
     def _set_timer(self) -> None:
+        now = time.monotonic()
+        self._look_at = now + LONGEST_RUSH
         at = self.engine.next_deadline()
         if self._closed or at is None or at >= self._timer_at:
             # A timer that fires too early finds nothing due and is armed anew: cheaper than moving it each time.
@@ -192,7 +203,7 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self._tick)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, at - now), self._tick)
 
     def _tick(self) -> None:
         self._timer_at = float("inf")

@@ -33,7 +33,8 @@ class Workers:
     """Tasks that run one handler after the other, each as if it had a task of its own: what it leaves in context
     variables no other sees, it can be cancelled, and while it waits others go on.
 
-    Handlers begin in the order of their calls, in a later turn of the loop, however many there are.
+    Handlers begin in the order of their calls, in a later turn of the loop, however many there are. Their task goes on
+    to others: what cancels it when its handler has ended hits one of those.
     """
 
     def __init__(
@@ -120,7 +121,15 @@ class Workers:
                 return
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
-            await idle
+            try:
+                await idle
+            except asyncio.CancelledError:
+                if not idle.cancelled():
+                    # It had been woken: another one must look for the calls in its place.
+                    self._woken -= 1
+                    if waiting and not self._woken:
+                        self._wake()
+                raise
 
     @types.coroutine
     def _handle(self, job: _Job, task: asyncio.Task[None]) -> Generator[Any, Any, None]:
