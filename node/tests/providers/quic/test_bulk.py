@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from macula.core.lanes import Lane
-from macula.providers.quic.bulk import LEAST, BulkWindow
+from macula.providers.quic.bulk import FASTEST, LEAST, SLACK, BulkWindow
 from macula.providers.quic.settings import QuicSettings
 
 from .network import Network, numbered
@@ -36,6 +36,15 @@ def test_it_fills_the_path_and_queues_less_than_a_round_trip(mbit: float, delay:
     moved, queue = transfer(BulkWindow(MOST), rate, delay, 60 * delay)
     assert moved > 0.8 * rate
     assert queue < max(delay, LEAST / rate)
+
+
+def test_it_holds_no_more_than_two_processors_move_where_round_trips_show_no_queue() -> None:
+    window, rtt = BulkWindow(8 * MOST), 0.0004
+    for turn in range(1000):
+        window.put(bytes(MOST - window.waiting))
+        window.take(0, rtt, turn * rtt)
+    assert LEAST < window.window == int(SLACK + FASTEST * rtt)
+    assert SLACK + FASTEST * 0.1 > 8 * MOST, "no distant path has too little"
 
 
 def test_it_yields_to_a_queue_that_others_make_but_never_stops() -> None:

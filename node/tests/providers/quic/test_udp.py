@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from macula.core.address import Address
-from macula.providers.quic.udp import UdpSocket
+from macula.providers.quic.udp import BATCH_SIZE, UdpSocket
 
 LINUX_IP_MTU_DISCOVER = 10
 LINUX_IPV6_MTU_DISCOVER = 23
@@ -19,6 +19,17 @@ def test_what_no_link_carries_is_reported_and_does_no_harm(host: str) -> None:
         assert not udp.send(bytes(66_000), udp.local_address)
         assert udp.send(bytes(1200), udp.local_address)
         assert [len(datagram.data) for datagram in udp.receive()] == [1200]
+    finally:
+        udp.close()
+
+
+def test_large_datagrams_are_read_in_turns_no_longer_than_those_of_small_ones() -> None:
+    udp = UdpSocket(Address("127.0.0.1", 0), 1 << 20)
+    try:
+        for _ in range(20):
+            assert udp.send(bytes(8000), udp.local_address)
+        first, second, third = (len([*udp.receive()]) for _ in range(3))
+        assert (first, second, third) == (-(-BATCH_SIZE // 8000), 20 - first, 0)
     finally:
         udp.close()
 

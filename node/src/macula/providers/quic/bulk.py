@@ -17,6 +17,11 @@ TARGET = 0.5
 LEAST_TARGET = 0.001
 """Seconds of queue below which nothing can be told from the noise of two hosts. Where these and not the path are the
 bottleneck, the queue is in their sockets, and a small call waits for all of it at either end."""
+FASTEST = 125e6
+"""Bytes per second that one processor moves. Where no path is slower, more of them on their way than that in the
+shortest round trip, and SLACK, would wait in sockets, which round trips of whole batches do not show."""
+SLACK = 64 << 10
+"""What both ends take in one turn of their loops."""
 GAIN = 0.25
 """By how much of what was acknowledged the window changes at most. The queue is seen one round trip late; above a half
 the window would swing."""
@@ -95,4 +100,4 @@ class BulkWindow:
         # A window that is not used says nothing about the path.
         if off < 0 or self.waiting:
             self._window += GAIN * off * acknowledged
-        self._window = min(max(self._window, LEAST), self._most)
+        self._window = min(max(self._window, LEAST), self._most, SLACK + FASTEST * shortest)

@@ -14,6 +14,8 @@ from macula.core.address import Address
 
 BATCH = 64
 """Datagrams read before others get their turn."""
+BATCH_SIZE = 96 << 10
+"""Bytes of them after which no more are read, so that jumbo datagrams take no longer turns than others."""
 
 _MAX_DATAGRAM = 65536
 _ANCILLARY_SIZE = 64
@@ -59,6 +61,7 @@ class UdpSocket:
 
     def receive(self) -> Iterator[Datagram]:
         """Up to BATCH datagrams that are waiting. Errors of earlier sends, which may be reported here, are skipped."""
+        left = BATCH_SIZE
         for _ in range(BATCH):
             try:
                 data, ancillary, _, source = self._socket.recvmsg(_MAX_DATAGRAM, _ANCILLARY_SIZE)
@@ -67,6 +70,9 @@ class UdpSocket:
             except OSError:
                 continue
             yield Datagram(data, Address(source[0].removeprefix(_MAPPED), source[1]), _ttl_of(ancillary))
+            left -= len(data)
+            if left <= 0:
+                return
 
     def send(self, data: bytes, target: Address) -> bool:
         """Send or lose it, as UDP does; QUIC sends what matters again. False if it is too large for the link here."""
