@@ -20,7 +20,7 @@ bottleneck, the queue is in their sockets, and a small call waits for all of it 
 FASTEST = 125e6
 """Bytes per second that one processor moves. Where no path is slower, more of them on their way than that in the
 shortest round trip, and SLACK, would wait in sockets, which round trips of whole batches do not show."""
-SLACK = 64 << 10
+SLACK = 48 << 10
 """What both ends take in one turn of their loops."""
 GAIN = 0.25
 """By how much of what was acknowledged the window changes at most. The queue is seen one round trip late; above a half
