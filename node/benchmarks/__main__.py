@@ -59,7 +59,8 @@ def main() -> None:
     for chatty in ("macula", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     effort = Effort(options.rounds, options.scale, options.others)
-    results = asyncio.run(run(options.names or list(BENCHMARKS), effort))
+    wanted = [name for name in BENCHMARKS if not options.names or name in options.names]
+    results = asyncio.run(run(wanted, effort))
     if options.out is not None:
         _keep(results, options.out.resolve())
     if options.json:
