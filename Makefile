@@ -43,7 +43,7 @@ faults: setup ## what a mesh under load notices when nodes die, hang or stop, ne
 # The longest first, so that side by side they end at about the same time. The integration suites wait more than they compute.
 test: namespaces containers unit load ## every test; on two cores: make -j3 -Otarget test
 
-bench: setup ## how fast a node is, next to its goals; about six minutes on two idle cores; BENCH="calls --json"
+bench: setup ## how fast a node is, next to its goals; about three minutes on two idle cores; BENCH="calls --json"
 	cd node && ../.venv/bin/python -m benchmarks --out ../.lab/bench $(BENCH)
 
 bench-setup: setup ## what `make bench` compares a node to: grpc.aio, nats, zenoh; and what draws the chart

@@ -69,7 +69,7 @@ async def interleave(contenders: Mapping[str, Contender], rounds: int) -> dict[s
     the first place."""
     rng = random.Random(SEED)
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
-    with keeping_all():
+    with heap_frozen():
         for number in range(rounds + 1):
             for name in rng.sample(sorted(contenders), len(contenders)):
                 async with asyncio.timeout(PATIENCE):
@@ -80,7 +80,7 @@ async def interleave(contenders: Mapping[str, Contender], rounds: int) -> dict[s
 
 
 @contextmanager
-def keeping_all() -> Iterator[None]:
+def heap_frozen() -> Iterator[None]:
     """Nothing that exists now is looked at by the garbage collector: what all contenders are made of is in one process,
     and each of them would pay for the others."""
     gc.collect()

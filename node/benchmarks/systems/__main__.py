@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 from functools import partial
 
-from benchmarks.measuring import keeping_all, repeat_call
+from benchmarks.measuring import heap_frozen, repeat_call
 from benchmarks.processes import answer_until_told, tell
 from benchmarks.systems import Call, Close, System, load
 
@@ -19,7 +19,7 @@ AT_ONCE = 16
 async def serve(system: System, work: str) -> None:
     """What answers calls and takes chunks."""
     async with system.serving(work) as place:
-        with keeping_all():
+        with heap_frozen():
             tell(place=place)
             await answer_until_told()
 

@@ -55,6 +55,15 @@ def test_one_caller_cannot_push_out_the_ids_of_another() -> None:
     assert history.find(BOB, incoming(97), 0.0) is not None
 
 
+def test_a_caller_that_was_forgotten_and_repeats_itself_takes_no_more_room() -> None:
+    history = History(RpcSettings(max_finished_peers=2, max_reply_bytes=2000))
+    for _ in range(100):
+        for peer in (ALICE, BOB, node(3)):
+            history.add(peer, reply(incoming(1), result=b"x" * 400), 0.0)
+    found = [history.find(peer, incoming(1), 0.0) for peer in (BOB, node(3))]
+    assert [answer and answer.error for answer in found] == ["", ""]
+
+
 def test_the_number_of_callers_is_bounded() -> None:
     history = History(RpcSettings(max_finished_peers=2))
     for peer in (ALICE, BOB, node(3)):

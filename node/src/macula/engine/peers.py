@@ -56,6 +56,7 @@ from macula.wire.tracing import untraced
 Outcome = Action | PeerUp | PeerDown | PeerSuspect | PathMoved | Received | SendFailed | Notice
 
 _OF_THE_CONNECTION = frozenset((Hello, Disconnect, Ping))
+"""Messages that are no service's."""
 
 
 class PeerTable:

@@ -106,9 +106,10 @@ class Outbox:
         """
         if self.down:
             return
-        for entry in [entry for entry in self.entries.values() if entry.state is State.AGAIN] if retry else ():
-            entry.state = State.SENT
-            yield entry
+        if retry:
+            for entry in [entry for entry in self.entries.values() if entry.state is State.AGAIN]:
+                entry.state = State.SENT
+                yield entry
         while self.queued and len(self.entries) - len(self.queued) < self._window:
             entry = self.queued.popleft()
             entry.state = State.SENT

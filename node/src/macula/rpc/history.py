@@ -35,14 +35,13 @@ class History:
         if ids is None:
             ids = LRU(self._settings.max_finished_per_peer)
             self._ended[caller] = ids
-        is_full, known = len(ids) == self._settings.max_finished_per_peer, reply.call_id in ids
-        if is_full and not known and (oldest := ids.peek_last_item()):
+        is_full = len(ids) == self._settings.max_finished_per_peer
+        if is_full and reply.call_id not in ids and (oldest := ids.peek_last_item()):
             # A reply that can no longer be asked for would only push what is of use out of the caches.
             self._drop((caller, oldest[0]))
         ids[reply.call_id] = None
         key = caller, reply.call_id
-        if known:
-            self._drop(key)
+        self._drop(key)
         size = len(reply.result) + len(reply.reason) + _OVERHEAD
         self._replies[key] = (reply, now, size)
         self._bytes += size

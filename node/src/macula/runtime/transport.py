@@ -90,7 +90,7 @@ class Transport(Protocol):
         ...
 
     def send(self, messages: Sequence[SendMessage]) -> None:
-        """As execute, of several in turn, which costs less: there is most of them."""
+        """As execute, of several messages in turn, which costs less."""
         ...
 
     def path(self, peer: NodeId) -> PathStatus | None:

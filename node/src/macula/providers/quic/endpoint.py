@@ -247,7 +247,7 @@ class Endpoint:
                 assert_never(effect)
 
     def send(self, messages: Sequence[SendMessage]) -> None:
-        """As execute, of several in turn, which costs less: there is most of them."""
+        """As execute, of several messages in turn, which costs less."""
         for (peer, lane), run in groupby(messages, key=attrgetter("peer", "lane")):
             session = self._sessions.get(peer)
             if session is not None:

@@ -113,7 +113,7 @@ class QuicTransport:
         self.wake()
 
     def send(self, messages: Sequence[SendMessage]) -> None:
-        """As execute, of several in turn, which costs less: there is most of them."""
+        """As execute, of several messages in turn, which costs less."""
         if self._socket is not None:
             self._endpoint.send(messages)
             self.wake()
