@@ -49,11 +49,16 @@ def conclusive(seen: Idle, lifetime: float) -> bool:
     """Whether it can be believed. Pure.
 
     Not when a mapping that should live was looked at too late, nor when one that should be gone was in the way: a
-    random port is the same again once in as many times as there are ports.
+    random port is the same again once in as many times as there are ports. So is that of a flow that begins after
+    packets from outside have come to an ended mapping, which then seems to have lived on.
     """
-    if seen.story in (Story.KEPT, Story.RENEWED, Story.ANSWERED):
-        return seen.alive or seen.idle < lifetime
-    return not seen.obstructed
+    match seen.story:
+        case Story.KEPT | Story.RENEWED | Story.ANSWERED:
+            return seen.alive or seen.idle < lifetime
+        case Story.GONE:
+            return not seen.obstructed
+        case Story.INBOUND:
+            return not seen.alive
 
 
 class _Mapping:
