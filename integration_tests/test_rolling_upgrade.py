@@ -56,6 +56,14 @@ def test_an_older_version_is_not_asked_to_stream(mixed: Mesh) -> None:
     assert refused.value.code == "not_found"
 
 
+def test_the_doctor_of_a_newer_node_names_older_peers_and_what_they_lack(mixed: Mesh) -> None:
+    told = {finding["check"]: finding for finding in mixed.exec_json("edge3", ["doctor"])}
+    found = told["versions of peers"]
+    assert found["verdict"] == "warning"
+    assert "bootstrap" in found["seen"] and "older than this node, without" in found["seen"]
+    assert "stream" in found["seen"] and "edge4" not in found["seen"]
+
+
 @pytest.mark.parametrize(("caller", "provider"), [*ACROSS[:2], ("edge3", "edge4")])
 def test_a_payload_that_newer_versions_compress_arrives_whole(mixed: Mesh, caller: str, provider: str) -> None:
     text = "compresses well " * 1000

@@ -26,6 +26,7 @@ def test_what_it_offers_is_sent_to_it_and_compressed_if_it_offers_that() -> None
     table = Table()
     table.connect(1)
     table.receive(1, replace(hello(1), capabilities=("stream", "zstd")), 0.1)
+    assert [peer.capabilities for peer in table.peers.status()] == [("stream", "zstd")]
     request = replace(send(1, 7), needs="stream")
     assert table.peers.send(request, 0.2) == [SendMessage(node(1), Lane.RPC, request.message, True)]
     assert table.peers.lane(SendReady(node(1), Lane.RPC)) == []

@@ -148,6 +148,7 @@ class FakeMesh:
                 "inbound": False,
                 "since_s": 12.0,
                 "clock_s": 0.0,
+                "capabilities": ["relay", "stream", "zstd", "trace"],
                 "suspect": False,
                 "bytes_sent": 1500,
                 "bytes_received": 999,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from macula.engine.settings import COMMON_CAPABILITIES
 from macula.runtime.diagnosis import Finding, Verdict, diagnose, glance
 
 NAT = {"type": "port_restricted", "name": "home", "public_ip": "198.51.100.7", "public_port": 9443, "note": None}
@@ -12,8 +13,8 @@ BOOTSTRAP = {"address": "b:9443", "peer": {"name": "boot", "short_id": "abc"}, "
 RELAY = {"node_id": "r" * 52, "short_id": "r" * 10, "name": "gateway"}
 
 
-def peer(name: str, clock: float = 0.0) -> dict[str, Any]:
-    return {"name": name, "short_id": name[:2], "clock_s": clock}
+def peer(name: str, clock: float = 0.0, capabilities: tuple[str, ...] = COMMON_CAPABILITIES) -> dict[str, Any]:
+    return {"name": name, "short_id": name[:2], "clock_s": clock, "capabilities": list(capabilities)}
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def find(check: str, of: Mapping[str, Any], nat: Mapping[str, Any] = NAT, **hold
 
 def test_a_node_that_is_well_needs_nothing() -> None:
     findings = diagnose(status(), NAT, {"org.example.add": ["own", "other"]})
-    assert [one.verdict for one in findings] == [Verdict.OK] * 8
+    assert [one.verdict for one in findings] == [Verdict.OK] * 9
     assert [one.check for one in findings] == [
         "bootstrap",
         "mesh",
@@ -52,6 +53,7 @@ def test_a_node_that_is_well_needs_nothing() -> None:
         "reached by others",
         "UDP",
         "clock",
+        "versions of peers",
         "data directory",
         "record",
     ]
@@ -108,8 +110,8 @@ def test_the_pool_is_short_of_room_at_nine_tenths(size: int, verdict: Verdict) -
 @pytest.mark.parametrize("reachable", [True, False])
 def test_a_glance_says_what_can_be_said_without_asking(reachable: bool) -> None:
     whole = diagnose(status(reachable=reachable), NAT, {})
-    asked = {"UDP", "reached by others"} if reachable else {"UDP"}
-    assert glance(status(reachable=reachable)) == [one for one in whole if one.check not in asked]
+    left_out = {"UDP", "versions of peers", *(["reached by others"] if reachable else [])}
+    assert glance(status(reachable=reachable)) == [one for one in whole if one.check not in left_out]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,27 @@ def test_the_clock_is_compared_with_most(clocks: tuple[float, ...], verdict: Ver
     found = find("clock", status(peers=[peer(f"p{number}", off) for number, off in enumerate(clocks)]))
     assert found.verdict is verdict
     assert seen in found.seen
+
+
+def test_peers_of_other_versions_are_named_with_what_they_lack() -> None:
+    old, new = peer("old", capabilities=("relay", "stream")), peer("new", capabilities=(*COMMON_CAPABILITIES, "fly"))
+    findings = diagnose(status(peers=[old, peer("same"), new]), NAT, {})
+    told = [one for one in findings if one.check == "versions of peers"]
+    assert [(one.verdict, one.seen) for one in told] == [
+        (Verdict.WARNING, "old: older than this node, without trace, zstd"),
+        (Verdict.WARNING, "new: newer than this node"),
+    ]
+    assert all(one.remedy.startswith("update") for one in told)
+
+
+def test_of_many_nodes_some_are_named() -> None:
+    crowd = [peer(f"n{number}", capabilities=()) for number in range(300)]
+    found = find("versions of peers", status(peers=crowd))
+    assert found.seen.startswith("n0, n1, n2, n3, n4, n5, n6, n7, 292 more: older than this node")
+
+
+def test_without_peers_there_are_no_versions() -> None:
+    assert not [one for one in diagnose(status(peers=[]), NAT, {}) if one.check == "versions of peers"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ class PeerStatus(Struct, frozen=True, gc=False):
     the peer's hello gives no reason to think so."""
     suspect: bool = False
     """Whether it has not answered for a while: it may be dead, or its path."""
+    capabilities: tuple[str, ...] = ()
+    """What its hello says that it does for others; words of newer versions are among them."""
 
 
 class BootstrapStatus(Struct, frozen=True, gc=False):

@@ -9,8 +9,10 @@ from enum import Enum, auto
 from macula.core.events import MessageReceived
 from macula.core.lanes import Lane
 from macula.core.peer_record import PeerInfo
+from macula.core.results import PeerStatus
 from macula.core.route import Route
 from macula.engine.send_queue import SendQueue
+from macula.identity import NodeId
 from macula.wire.compression import ZSTD_CAPABILITY
 from macula.wire.messages import Hello
 from macula.wire.tracing import TRACE_CAPABILITY
@@ -60,6 +62,13 @@ class Peer:
         """It has said a hello that is accepted."""
         self.state, self.info, self.realms, self.capabilities = State.UP, info, hello.realms, hello.capabilities
         self.compresses, self.traces = ZSTD_CAPABILITY in self.capabilities, TRACE_CAPABILITY in self.capabilities
+
+    def status(self, node: NodeId) -> PeerStatus | None:
+        """As the application is told; None before its hello."""
+        if self.info is None:
+            return None
+        who = node, self.info.name, self.info.mode
+        return PeerStatus(*who, self.inbound, self.since, self.clock, self.suspect, self.capabilities)
 
     def keep_early(self, event: MessageReceived) -> bool:
         """Keep a message that overtook the hello; False if there is no room for it."""

@@ -302,11 +302,8 @@ class PeerTable:
 
     def status(self) -> tuple[PeerStatus, ...]:
         """The peers that are up, in the order in which they connected."""
-        return tuple(
-            PeerStatus(node, peer.info.name, peer.info.mode, peer.inbound, peer.since, peer.clock, peer.suspect)
-            for node, peer in self._peers.items()
-            if peer.state is State.UP and peer.info is not None
-        )
+        told = (peer.status(node) for node, peer in self._peers.items() if peer.state is State.UP)
+        return tuple(status for status in told if status is not None)
 
     def pool_stats(self) -> PoolStatistics:
         """Counts of the pool."""

@@ -19,6 +19,11 @@ from macula.rpc.streams import STREAM_CAPABILITY
 from macula.wire.compression import ZSTD_CAPABILITY
 from macula.wire.tracing import TRACE_CAPABILITY
 
+COMMON_CAPABILITIES = (STREAM_CAPABILITY, ZSTD_CAPABILITY, TRACE_CAPABILITY)
+"""What every node of this version does for others, whatever its settings."""
+CAPABILITIES = frozenset({RELAY_CAPABILITY, STUN_CAPABILITY, PUNCH_CAPABILITY, *COMMON_CAPABILITIES})
+"""All that this version has a word for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -113,11 +118,8 @@ class EngineSettings:
             RELAY_CAPABILITY: self.relays,
             STUN_CAPABILITY: self.nat.answers,
             PUNCH_CAPABILITY: self.punches,
-            STREAM_CAPABILITY: True,
-            ZSTD_CAPABILITY: True,
-            TRACE_CAPABILITY: True,
         }
-        return tuple(name for name, does in offered.items() if does)
+        return (*(name for name, does in offered.items() if does), *COMMON_CAPABILITIES)
 
     @property
     def punches(self) -> bool:

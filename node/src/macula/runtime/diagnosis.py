@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from macula.engine.settings import CAPABILITIES, COMMON_CAPABILITIES
 from macula.runtime.keystore import remedy
 
 CLOCK_SLACK = 5.0
@@ -15,6 +16,8 @@ CROWDED = 0.9
 """The share of the connections that it may hold from which on a node is short of them."""
 CERTIFICATE_SOON = 7 * 86400.0
 """Seconds before its end from which on a certificate is to be renewed."""
+MOST_NAMES = 8
+"""Nodes that one finding names."""
 CLOCK_LIMIT = 60.0
 """From so many seconds on records are taken for expired, or for not valid yet, before long."""
 
@@ -53,6 +56,7 @@ def diagnose(status: State, nat: State, holders: Mapping[str, Sequence[str]]) ->
         _entry(status, nat) if status["reachable"] else _relays(status),
         _udp(nat),
         _clock(status),
+        *_versions(status),
         *_data_dir(status),
         *_certificate(status),
         *(_record(status, name, nodes) for name, nodes in holders.items()),
@@ -149,7 +153,7 @@ def _relays(status: State) -> Finding:
     if not relays:
         seen = "not from outside, and no relay carries for it"
         return Finding(check, Verdict.FAULT, seen, "connect to a bootstrap, gateway or relay that has room (--relays)")
-    names = ", ".join(relay["name"] or relay["short_id"] for relay in relays)
+    names = _names(relays)
     if len(relays) == 1:
         return Finding(check, Verdict.WARNING, f"through {names} alone", "a second relay takes over when that one goes")
     return Finding(check, Verdict.OK, f"through {names}, and directly where both NATs allow it")
@@ -181,12 +185,33 @@ def _clock(status: State) -> Finding:
     if not wrong:
         return Finding("clock", Verdict.OK, f"agrees with {_count(len(peers), 'peer')}")
     if 2 * len(wrong) <= len(peers):
-        names = ", ".join(peer["name"] or peer["short_id"] for peer in wrong)
-        return Finding("clock", Verdict.WARNING, f"agrees with most, but not with {names}", "set the clocks of these")
+        seen = f"agrees with most, but not with {_names(wrong)}"
+        return Finding("clock", Verdict.WARNING, seen, "set the clocks of these")
     off = sorted(peer["clock_s"] for peer in wrong)[len(wrong) // 2]
     seen = f"{'ahead of' if off > 0 else 'behind'} {len(wrong)} of {len(peers)} peers by at least {abs(off):.0f} s"
     verdict = Verdict.FAULT if abs(off) > CLOCK_LIMIT else Verdict.WARNING
     return Finding("clock", verdict, seen, set_it)
+
+
+def _versions(status: State) -> Iterator[Finding]:
+    """Whether peers do what this node does, and know no more."""
+    check, peers = "versions of peers", status["peers"]
+    older = [peer for peer in peers if not set(peer["capabilities"]).issuperset(COMMON_CAPABILITIES)]
+    newer = [peer for peer in peers if not CAPABILITIES.issuperset(peer["capabilities"])]
+    if older:
+        lacking = sorted({name for name in COMMON_CAPABILITIES for peer in older if name not in peer["capabilities"]})
+        seen = f"{_names(older)}: older than this node, without {', '.join(lacking)}"
+        yield Finding(check, Verdict.WARNING, seen, "update these; until then they are asked for nothing of that")
+    if newer:
+        seen = f"{_names(newer)}: newer than this node"
+        yield Finding(check, Verdict.WARNING, seen, "update this node to have all that they offer")
+    if peers and not older and not newer:
+        yield Finding(check, Verdict.OK, f"{_count(len(peers), 'peer')} of this version, as far as one can tell")
+
+
+def _names(nodes: Sequence[State]) -> str:
+    named = [str(node["name"] or node["short_id"]) for node in nodes[:MOST_NAMES]]
+    return ", ".join([*named, f"{len(nodes) - MOST_NAMES} more"] if len(nodes) > MOST_NAMES else named)
 
 
 def _data_dir(status: State) -> Iterator[Finding]:

@@ -154,6 +154,7 @@ class StatusReporter:
             "suspect": peer.suspect,
             "since_s": round(now - peer.since, 1),
             "clock_s": round(peer.clock, 1),
+            "capabilities": list(peer.capabilities),
             "bytes_sent": path.bytes_sent if path else 0,
             "bytes_received": path.bytes_received if path else 0,
         }
