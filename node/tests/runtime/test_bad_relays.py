@@ -16,7 +16,8 @@ from macula.core.address import Address
 from macula.core.effects import SendDatagram
 from macula.providers.quic.transport import QuicTransport
 
-from .test_relayed import LOOPBACK, REALM, until
+from .test_relayed import LOOPBACK, REALM
+from .waiting import until
 
 DELAY = 2.0
 

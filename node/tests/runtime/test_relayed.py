@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,15 +12,10 @@ import pytest
 import macula
 from macula.errors import ArgumentError, MeshError
 
+from .waiting import until
+
 REALM = "org.test"
 LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "health_port": 0, "stun_port": 0, "tcp": False}
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again and again, since a node tells nobody of this by itself. Raises TimeoutError after 5 s."""
-    async with asyncio.timeout(5):
-        while not await condition():
-            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.01)
 
 
 @asynccontextmanager
