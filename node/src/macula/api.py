@@ -94,7 +94,7 @@ async def open_node(settings: Settings, identity: Identity | None = None) -> Asy
     engine = Engine(identity, engine_settings, random.Random())
     telemetry = Telemetry(TraceLog(settings.name))
     make_driver, make_handlers = _parts()
-    driver = make_driver(engine, transport, telemetry.emit, _pinning(keystore))
+    driver = make_driver(engine, transport, telemetry, _pinning(keystore))
     await transport.open(driver.deliver)
     try:
         places = [bootstrap.address for bootstrap in engine_settings.bootstraps]

@@ -10,7 +10,7 @@ from itertools import count
 
 from macula.core.commands import Advertise, CallProcedure, Command
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Completed, Deliver, PauseReading, Trace
+from macula.core.effects import CallTrace, CancelDelivery, Completed, Deliver, PauseReading, Trace
 from macula.core.events import CommandGiven, HandlerDone, Tick
 from macula.core.record import Kind, Record
 from macula.core.requests import (
@@ -204,7 +204,7 @@ class Mesh:
             case WithdrawRecord(token, _, _, name):
                 self.directory.pop((name, peer), None)
                 self.feed(peer, RecordStored(token, 1))
-            case Trace():
+            case Trace() | CallTrace():
                 pass
             case _:
                 raise AssertionError(f"unexpected {action}")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from macula.core.commands import CallProcedure, Command, Strategy
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import Completed, Deliver, Trace
+from macula.core.effects import CallTrace, Completed, Deliver, Trace
 from macula.core.events import CommandGiven, Tick
 from macula.core.lanes import Lane
 from macula.core.record import Kind, Record
@@ -68,8 +68,9 @@ class Playbook:
     def feed(self, event: ServiceEvent) -> list[Action]:
         """What follows from the event."""
         actions = self.rpc.handle(event, self.now, WALL + self.now)
-        self.traces += [action for action in actions if isinstance(action, Trace)]
-        return [action for action in actions if not isinstance(action, Trace)]
+        told = [action for action in actions if isinstance(action, Trace | CallTrace)]
+        self.traces += [action.trace if isinstance(action, CallTrace) else action for action in told]
+        return [action for action in actions if not isinstance(action, Trace | CallTrace)]
 
     def give(self, command: Command) -> list[Action]:
         """What follows from a command; the first one has the id 1."""

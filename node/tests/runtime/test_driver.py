@@ -16,6 +16,8 @@ from macula.core.lanes import Lane
 from macula.engine import Engine
 from macula.identity import NodeId
 from macula.runtime.driver import LONGEST_RUSH, Driver
+from macula.runtime.logs import TraceLog
+from macula.runtime.telemetry import Telemetry
 from macula.runtime.transport import Transport
 from macula.wire.messages import Ping
 
@@ -75,7 +77,9 @@ class Nobody:
 
 def started() -> tuple[Driver, Script, Notebook]:
     script, notebook = Script(), Notebook()
-    driver = Driver(cast("Engine", script), cast("Transport", notebook), lambda trace: None, lambda address, peer: None)
+    driver = Driver(
+        cast("Engine", script), cast("Transport", notebook), Telemetry(TraceLog()), lambda address, peer: None
+    )
     driver.start(cast("Any", Nobody()), ())
     return driver, script, notebook
 

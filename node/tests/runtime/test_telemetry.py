@@ -5,10 +5,12 @@ import logging
 import pytest
 
 from macula import TelemetryEvent
-from macula.core.effects import Trace
+from macula.core.effects import CallTrace, Trace
 from macula.errors import ArgumentError
-from macula.runtime.logs import TraceLog
+from macula.runtime.logs import ROOT, TraceLog
 from macula.runtime.telemetry import EVENTS, MAX_HANDLERS, Telemetry
+
+from .fake_mesh import OWN
 
 START = Trace("call.start", {"procedure": "a.b", "call": "00"})
 STOP = Trace("call.stop", {"procedure": "a.b", "code": "ok"}, measurements={"duration": 1.5})
@@ -27,6 +29,44 @@ def test_a_handler_gets_the_events_that_it_asked_for_in_order() -> None:
         TelemetryEvent("call.start", {}, {"procedure": "a.b", "call": "00"}),
         TelemetryEvent("call.stop", {"duration": 1.5}, {"procedure": "a.b", "code": "ok"}),
     ]
+
+
+def test_calls_are_counted_as_they_are_and_told_to_who_listens() -> None:
+    telemetry, got = make()
+    counted: list[CallTrace] = []
+    telemetry.count_calls({"call.stop": counted.append})
+    start = CallTrace("call.start", "a.b", bytes(16))
+    stop = CallTrace("call.stop", "a.b", bytes(16), code="busy", duration=1.5)
+    handled = CallTrace("call.handled", "a.b", bytes(16), OWN, streams=True, duration=2.0)
+    for call in (start, stop, handled):
+        telemetry.emit_call(call)
+    assert (counted, got) == ([stop], [])
+
+    telemetry.attach("mine", ["call.start", "call.stop", "call.handled"], got.append)
+    for call in (start, stop, handled):
+        telemetry.emit_call(call)
+    about = {"procedure": "a.b", "call": "00" * 16}
+    assert counted == [stop, stop]
+    assert got == [
+        TelemetryEvent("call.start", {}, about),
+        TelemetryEvent(
+            "call.stop", {"duration": 1.5}, {**about, "peer": "", "local": False, "streams": False, "code": "busy"}
+        ),
+        TelemetryEvent("call.handled", {"duration": 2.0}, {**about, "peer": OWN, "streams": True, "code": "ok"}),
+    ]
+    for event in got:
+        assert tuple(event.metadata) == EVENTS[event.name].metadata
+        assert tuple(event.measurements) == EVENTS[event.name].measurements
+
+
+def test_the_log_gets_calls_when_it_asks_for_them(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry, _ = make()
+    call = CallTrace("call.handled", "a.b", bytes(16), OWN, duration=2.0)
+    with caplog.at_level(logging.INFO, logger=ROOT):
+        telemetry.emit_call(call)
+    with caplog.at_level(logging.DEBUG, logger=ROOT):
+        telemetry.emit_call(call)
+    assert [record.getMessage() for record in caplog.records] == ["call.handled"]
 
 
 def test_several_handlers_get_an_event_in_the_order_in_which_they_were_attached() -> None:

@@ -185,6 +185,33 @@ class Trace(Struct, frozen=True, gc=False):
     measurements: Mapping[str, float] = field(default_factory=dict)
 
 
+class CallTrace(Struct, frozen=True, gc=False):
+    """What becomes of a call: telemetry of which there is so much that it is counted as it is, and made a Trace for who
+    listens only. `name` is call.start, call.stop or call.handled; `duration` is in ms."""
+
+    name: str
+    procedure: str
+    call_id: bytes
+    peer: NodeId | None = None
+    streams: bool = False
+    local: bool = False
+    """Whether this node provided it itself; of call.stop only."""
+    code: str = "ok"
+    duration: float = 0.0
+
+    @property
+    def trace(self) -> Trace:
+        """The same, as others listen to it."""
+        fields: dict[str, object] = {"procedure": self.procedure, "call": self.call_id.hex()}
+        if self.name == "call.start":
+            return Trace(self.name, fields)
+        fields["peer"] = self.peer or ""
+        if self.name == "call.stop":
+            fields["local"] = self.local
+        fields |= {"streams": self.streams, "code": self.code}
+        return Trace(self.name, fields, measurements={"duration": self.duration})
+
+
 EndpointEffect = (
     Dial
     | SendMessage
@@ -203,4 +230,4 @@ EndpointEffect = (
 TransportEffect = EndpointEffect | OpenSocket | CloseSocket | SendBeside
 """What the transport carries out; the rest is the runtime's."""
 
-Effect = TransportEffect | Completed | Deliver | CancelDelivery | Pin | Trace
+Effect = TransportEffect | Completed | Deliver | CancelDelivery | Pin | Trace | CallTrace

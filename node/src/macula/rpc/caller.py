@@ -10,7 +10,7 @@ from lru import LRU
 from msgspec import Struct, field
 
 from macula.core.commands import CallProcedure
-from macula.core.effects import Completed, Trace
+from macula.core.effects import CallTrace, Completed, Trace
 from macula.core.events import PeerSuspect
 from macula.core.lanes import Lane
 from macula.core.requests import Hold, PeerDown, Received, RecordsFound, Release, SendFailed, SendTo
@@ -126,8 +126,7 @@ class Caller:
             call.stream = self._streams.open(command, False, about, now, sends=request.sends, receives=True)
         self._calls[command] = self._by_id[call.call_id] = call
         self.timers.set(command, call.deadline)
-        fields = {"procedure": request.procedure, "call": call.call_id.hex()}
-        return [Trace("call.start", fields), *self._advance(call, now)]
+        return [CallTrace("call.start", request.procedure, call_id), *self._advance(call, now)]
 
     def cancel(self, command: int, now: float) -> list[Action]:
         """Give up a call; one that ended before is left alone."""
@@ -323,22 +322,27 @@ class Caller:
         return (SendTo(call.provider, Lane.RPC, Cancel(self._realm, call.call_id)),)
 
     def _finish(self, call: _Call, now: float, outcome: CallResult | CallError) -> list[Action]:
-        fields = {
-            "procedure": call.request.procedure,
-            "call": call.call_id.hex(),
-            "peer": call.provider or "",
-            "local": call.provider == self._node_id,
-            "streams": call.stream is not None,
-            "code": outcome.code if isinstance(outcome, CallError) else "ok",
-        }
-        stop = Trace("call.stop", fields, measurements={"duration": (now - call.started) * 1000})
+        if isinstance(outcome, CallError):
+            code, completed = outcome.code, Completed(call.command, error=outcome)
+        else:
+            code, completed = "ok", Completed(call.command, outcome)
+        stop = CallTrace(
+            "call.stop",
+            call.request.procedure,
+            call.call_id,
+            call.provider,
+            call.stream is not None,
+            call.provider == self._node_id,
+            code,
+            (now - call.started) * 1000,
+        )
         self.timers.cancel(call.command)
         self._waiting.pop(call.command, None)
         del self._calls[call.command], self._by_id[call.call_id]
         self._ended[call.call_id] = None
-        ended = [*self._end_attempt(call), stop]
+        ended = self._end_attempt(call)
+        ended.append(stop)
         if call.stream is not None:
             ended += self._streams.close(call.stream)
-        if isinstance(outcome, CallError):
-            return [*ended, Completed(call.command, error=outcome)]
-        return [*ended, Completed(call.command, outcome)]
+        ended.append(completed)
+        return ended

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import CancelDelivery, Deliver, PauseReading, Trace
+from macula.core.effects import CallTrace, CancelDelivery, Deliver, PauseReading
 from macula.core.events import HandlerDone
 from macula.core.lanes import Lane
 from macula.core.limits import Limit, met
@@ -138,15 +138,16 @@ class CallProvider:
         handler = self._handlers.get(event.delivery)
         if handler is None:
             return []
-        answered: list[Action] = []
+        actions: list[Action] = []
         if handler.open:
             reply = Reply(handler.call.realm, handler.call.call_id, event.result, "", "")
             if event.error in (RemoteError.code, Unauthorized.code):
                 reply = _error(handler.call, event.error, event.reason)
             elif event.error:
                 reply = _error(handler.call, RemoteError.code, f"{event.error}: {event.reason}")
-            answered = [self._answer(handler, reply), *self._close(handler, reply, now)]
-        return [*answered, *self._free(handler)]
+            actions = [self._answer(handler, reply), *self._close(handler, reply, now)]
+        actions += self._free(handler)
+        return actions
 
     def send_failed(self, event: SendFailed) -> list[Action]:
         """A reply could not be queued: its caller calls but does not read, and would wait in vain for this one."""
@@ -260,14 +261,15 @@ class CallProvider:
         handler.open = False
         self.timers.cancel(handler.delivery)
         self._history.add(handler.caller, reply, now)
-        fields = {
-            "procedure": handler.call.procedure,
-            "call": handler.call.call_id.hex(),
-            "peer": handler.caller,
-            "streams": handler.stream is not None,
-            "code": reply.error or "ok",
-        }
-        handled = Trace("call.handled", fields, measurements={"duration": (now - handler.started) * 1000})
+        handled = CallTrace(
+            "call.handled",
+            handler.call.procedure,
+            handler.call.call_id,
+            handler.caller,
+            handler.stream is not None,
+            code=reply.error or "ok",
+            duration=(now - handler.started) * 1000,
+        )
         ended = self._streams.close(handler.stream) if handler.stream is not None else []
         released = [] if calls else [Release(handler.caller)]
         return [*ended, *released, handled]

@@ -11,6 +11,7 @@ from macula.core.address import Address
 from macula.core.commands import CallProcedure, CancelCall, Command, Shutdown
 from macula.core.deliveries import Delivery
 from macula.core.effects import (
+    CallTrace,
     CancelDelivery,
     Completed,
     Deliver,
@@ -24,6 +25,7 @@ from macula.core.events import CommandGiven, Consumed, Event, Tick
 from macula.engine import Engine
 from macula.errors import NodeClosed
 from macula.identity import NodeId
+from macula.runtime.telemetry import Telemetry
 from macula.runtime.transport import Transport
 from macula.runtime.waiters import Waiters
 
@@ -54,10 +56,10 @@ class Driver:
         self,
         engine: Engine,
         transport: Transport,
-        trace: Callable[[Trace], None],
+        telemetry: Telemetry,
         pin: Callable[[Address, NodeId], None],
     ) -> None:
-        """`trace` gets every Trace effect, `pin` every Pin."""
+        """`pin` gets every Pin effect."""
         self.engine = engine
         self._transport = transport
         self._waiters = Waiters()
@@ -78,7 +80,8 @@ class Driver:
             Completed: self._waiters.resolve,
             Deliver: self._hand_over,
             CancelDelivery: self._cancel,
-            Trace: trace,
+            Trace: telemetry.emit,
+            CallTrace: telemetry.emit_call,
             Pin: lambda effect: pin(effect.address, effect.peer),
         }
         """Who carries out an effect; all others are the transport's."""

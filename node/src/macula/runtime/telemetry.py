@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from macula.core.effects import Trace
+from macula.core.effects import CallTrace, Trace
 from macula.errors import ArgumentError
 from macula.runtime.logs import ROOT, TraceLog, log_event, quiet_level
 
@@ -110,6 +110,7 @@ class Telemetry:
         self._log = log
         self._attached: dict[str, tuple[str, ...]] = {}
         self._listeners: dict[str, tuple[tuple[str, Handler], ...]] = {}
+        self._counts: dict[str, Callable[[CallTrace], None]] = {}
 
     def attach(self, handler_id: str, events: str | Sequence[str], handler: Handler) -> None:
         """Call `handler` with every event of these names from now on, at once and in order, from the event loop.
@@ -136,6 +137,18 @@ class Telemetry:
         """Call this handler no longer. Harmless for one that is not attached."""
         for name in self._attached.pop(handler_id, ()):
             self._listeners[name] = tuple(each for each in self._listeners[name] if each[0] != handler_id)
+
+    def count_calls(self, counts: Mapping[str, Callable[[CallTrace], None]]) -> None:
+        """Call these with every event of their names, before those who are attached."""
+        self._counts.update(counts)
+
+    def emit_call(self, call: CallTrace) -> None:
+        """As emit, of a call."""
+        name = call.name
+        if count := self._counts.get(name):
+            count(call)
+        if self._listeners.get(name) or self._log.is_enabled(quiet_level(name)):
+            self.emit(call.trace)
 
     def emit(self, trace: Trace) -> None:
         """Tell who listens, and the log."""

@@ -22,7 +22,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from macula.core.address import Address
 from macula.core.commands import CallProcedure, Command, PublishEvent
 from macula.core.deliveries import CallDelivery
-from macula.core.effects import Trace
 from macula.core.results import CallResult, PublishResult
 from macula.engine import Engine
 from macula.errors import CallError, Cancelled
@@ -31,6 +30,7 @@ from macula.runtime.driver import Driver
 from macula.runtime.handlers import Handlers
 from macula.runtime.reports import MeshEvent
 from macula.runtime.subscription import Callback, Subscription
+from macula.runtime.telemetry import Telemetry
 from macula.runtime.transport import Transport
 
 PEER = "macula.peer"
@@ -56,10 +56,10 @@ class TracedDriver(Driver):
         tracer: Tracer,
         engine: Engine,
         transport: Transport,
-        trace: Callable[[Trace], None],
+        telemetry: Telemetry,
         pin: Callable[[Address, NodeId], None],
     ) -> None:
-        super().__init__(engine, transport, trace, pin)
+        super().__init__(engine, transport, telemetry, pin)
         self._tracer = tracer
 
     def give(self, command: Command) -> tuple[int, asyncio.Future[Any]]:

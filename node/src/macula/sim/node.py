@@ -11,6 +11,7 @@ from macula.core.address import Address
 from macula.core.commands import Command, ItemTaken, SendItem
 from macula.core.deliveries import CallDelivery, Delivery, EventDelivery, StreamDelivery
 from macula.core.effects import (
+    CallTrace,
     CancelDelivery,
     Completed,
     Deliver,
@@ -90,6 +91,8 @@ class SimNode:
                     self._clock.at(self._clock.now, partial(self._consume, delivery, content))
                 case Trace():
                     self.traces.append(effect)
+                case CallTrace():
+                    self.traces.append(effect.trace)
                 case CancelDelivery() | Pin():
                     pass
                 case _:

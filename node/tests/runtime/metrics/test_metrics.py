@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from macula.core.effects import Trace
+from macula.core.effects import CallTrace, Trace
 from macula.identity import NodeId
 from macula.runtime.logs import TraceLog
 from macula.runtime.metrics import Metrics
@@ -30,6 +30,9 @@ class Scene:
 
     def tell(self, name: str, fields: dict[str, Any], **measurements: float) -> None:
         self.telemetry.emit(Trace(name, fields, measurements=measurements))
+
+    def call(self, name: str, peer: NodeId | None, duration: float, **about: Any) -> None:
+        self.telemetry.emit_call(CallTrace(name, "a.b", bytes(16), peer, duration=duration, **about))
 
     def path(self, before: str, after: str, duration: float) -> None:
         fields = {"peer": PEER, "before": before, "path": after, "route": "", "reason": ""}
@@ -62,11 +65,9 @@ def test_names_follow_the_conventions() -> None:
 
 async def test_calls_are_counted_by_outcome_and_provider() -> None:
     scene = Scene()
-    for code, peer, local in (("ok", PEER, False), ("ok", PEER, False), ("ok", PEER, True), ("not_found", "", False)):
-        fields = {"procedure": "a.b", "call": "", "peer": peer, "local": local, "streams": False, "code": code}
-        scene.tell("call.stop", fields, duration=3.0)
-    handled = {"procedure": "a.b", "call": "", "peer": PEER, "streams": False, "code": "remote"}
-    scene.tell("call.handled", handled, duration=700.0)
+    for code, peer, local in (("ok", PEER, False), ("ok", PEER, False), ("ok", PEER, True), ("not_found", None, False)):
+        scene.call("call.stop", peer, 3.0, local=local, code=code)
+    scene.call("call.handled", PEER, 700.0, code="remote")
     assert await scene.value("macula_calls_total", code="ok", provider="remote") == 2
     assert await scene.value("macula_calls_total", code="ok", provider="local") == 1
     assert await scene.value("macula_calls_total", code="not_found", provider="none") == 1
@@ -148,9 +149,8 @@ async def test_records_without_room_are_counted() -> None:
 async def test_streaming_calls_have_durations_of_their_own() -> None:
     """An hour of streaming says nothing of how fast calls are."""
     scene = Scene()
-    about = {"procedure": "a.b", "call": "", "peer": PEER, "code": "ok", "streams": True}
-    scene.tell("call.stop", {**about, "local": False}, duration=3_600_000.0)
-    scene.tell("call.handled", about, duration=3_600_000.0)
+    for name in ("call.stop", "call.handled"):
+        scene.call(name, PEER, 3_600_000.0, streams=True)
     assert await scene.value("macula_calls_total", code="ok", provider="remote") == 1
     for name in ("stream_duration", "stream_handling"):
         assert await scene.value(f"macula_{name}_seconds_bucket", le="1800.0") == 0
@@ -168,8 +168,7 @@ async def test_what_peers_say_makes_no_new_labels() -> None:
     before = (await scene.samples()).keys()
     for name, number in product(("connection.down", "peer.refused", "relay.refused"), range(1000)):
         scene.tell(name, {**fields, "code": f"code {number}"})
-    call = {"procedure": "a.b", "call": "", "peer": PEER, "local": False, "streams": False, "code": "new"}
-    scene.tell("call.stop", call, duration=1.0)
+    scene.call("call.stop", PEER, 1.0, code="new")
     after = (await scene.samples()).keys()
     assert {name for name, _ in after - before} == {"macula_calls_total"}
     assert await scene.value("macula_disconnections_total", code="other") == 1001

@@ -24,6 +24,7 @@ class Metrics(Collector):
     def __init__(self, telemetry: Telemetry) -> None:
         self._recorder = Recorder()
         telemetry.attach_each(_HANDLER, self._recorder.handlers())
+        telemetry.count_calls(self._recorder.calls())
         self._status: Mapping[str, Any] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)

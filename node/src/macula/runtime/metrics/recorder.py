@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prometheus_client.core import Metric
 
+from macula.core.effects import CallTrace
 from macula.core.route import PathKind
 from macula.runtime.metrics import families as of
 from macula.runtime.metrics.tallies import Distribution, Tally, sample
@@ -17,7 +18,7 @@ _CLOSE_CODES = {code: code for code in of.CLOSE_CODES}
 
 
 class Recorder:
-    """Attach `handlers`."""
+    """Attach `handlers`, and let `calls` be counted."""
 
     def __init__(self) -> None:
         self._calls, self._handled = Tally(of.CALLS), Tally(of.HANDLED)
@@ -40,8 +41,6 @@ class Recorder:
     def handlers(self) -> dict[str, Handler]:
         """What counts an event, by its name."""
         return {
-            "call.stop": self._call,
-            "call.handled": self._handle,
             "publish.stop": self._publish,
             "subscribe.stop": lambda event: self._subscribed.add(),
             "connection.up": self._connect,
@@ -57,6 +56,10 @@ class Recorder:
             "limit.met": lambda event: self._limits.add(str(event.metadata["limit"])),
             "nat.detected": self._detect,
         }
+
+    def calls(self) -> dict[str, Callable[[CallTrace], None]]:
+        """What counts calls, by the event's name."""
+        return {"call.stop": self._call, "call.handled": self._handle}
 
     def metrics(self) -> Iterator[Metric]:
         """What was counted."""
@@ -80,18 +83,16 @@ class Recorder:
 
     # A call is counted twice and in plain steps: it is what there is most of.
 
-    def _call(self, event: TelemetryEvent) -> None:
-        about: Mapping[str, Any] = event.metadata
-        provider = "local" if about["local"] else "remote" if about["peer"] else "none"
-        self._calls.values[_CALL_CODES.get(about["code"], of.OTHER), provider] += 1
-        seconds = self._stream_seconds if about["streams"] else self._call_seconds
-        seconds.observe(event.measurements["duration"] / 1000)
+    def _call(self, call: CallTrace) -> None:
+        provider = "local" if call.local else "remote" if call.peer is not None else "none"
+        self._calls.values[_CALL_CODES.get(call.code, of.OTHER), provider] += 1
+        seconds = self._stream_seconds if call.streams else self._call_seconds
+        seconds.observe(call.duration / 1000)
 
-    def _handle(self, event: TelemetryEvent) -> None:
-        about: Mapping[str, Any] = event.metadata
-        self._handled.values[(_CALL_CODES.get(about["code"], of.OTHER),)] += 1
-        seconds = self._stream_handled_seconds if about["streams"] else self._handled_seconds
-        seconds.observe(event.measurements["duration"] / 1000)
+    def _handle(self, call: CallTrace) -> None:
+        self._handled.values[(_CALL_CODES.get(call.code, of.OTHER),)] += 1
+        seconds = self._stream_handled_seconds if call.streams else self._handled_seconds
+        seconds.observe(call.duration / 1000)
 
     def _publish(self, event: TelemetryEvent) -> None:
         numbers, about = event.measurements, event.metadata
