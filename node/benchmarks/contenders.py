@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from benchmarks.measuring import Effort
 from benchmarks.processes import Process, started
+from benchmarks.processors import Side, taken
 from benchmarks.systems import FLOOR, NODE, System, installed, load
 
 MODULE = "benchmarks.systems"
@@ -30,9 +31,12 @@ async def ready(
 ) -> AsyncIterator[dict[str, Ready[_Work]]]:
     """Those that serve, with `this_side` of each, given its place."""
     async with AsyncExitStack() as stack:
+        names = installed(effort.others)
+        others = {name: await stack.enter_async_context(started("serve", name, work, module=MODULE)) for name in names}
+        # Not before they are started: they would have this side's processor alone to choose from.
+        stack.enter_context(taken(Side.ASKS))
         contenders = {}
-        for name in installed(effort.others):
-            process = await stack.enter_async_context(started("serve", name, work, module=MODULE))
+        for name, process in others.items():
             place = (await process.told())["place"]
             contenders[name] = Ready(process, await stack.enter_async_context(this_side(load(name), place)))
         yield contenders

@@ -10,6 +10,7 @@ from functools import partial
 
 from benchmarks.measuring import heap_frozen, repeat_call
 from benchmarks.processes import answer_until_told, tell
+from benchmarks.processors import Side, take
 from benchmarks.systems import Call, Close, System, load
 
 AT_ONCE = 16
@@ -89,11 +90,16 @@ async def _publish(one: Call, count: int) -> None:
     await repeat_call(one, count, AT_ONCE)
 
 
+_SIDES = {"serve": Side.SERVES, "publish": Side.SERVES, "hold": Side.ASKS, "subscribe": Side.ASKS}
+
+
 if __name__ == "__main__":
     for chatty in ("macula", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     role, name, *rest = sys.argv[1:]
     chosen = load(name)
+    if role in _SIDES:
+        take(_SIDES[role])
     match role, rest:
         case "serve", [work]:
             asyncio.run(serve(chosen, work))
