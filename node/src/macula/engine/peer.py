@@ -64,8 +64,8 @@ class Peer:
         self.compresses, self.traces = ZSTD_CAPABILITY in self.capabilities, TRACE_CAPABILITY in self.capabilities
 
     def status(self, node: NodeId) -> PeerStatus | None:
-        """As the application is told; None before its hello."""
-        if self.info is None:
+        """As the application is told; None while it is not up."""
+        if self.state is not State.UP or self.info is None:
             return None
         who = node, self.info.name, self.info.mode
         return PeerStatus(*who, self.inbound, self.since, self.clock, self.suspect, self.capabilities)

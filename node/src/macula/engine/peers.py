@@ -302,7 +302,7 @@ class PeerTable:
 
     def status(self) -> tuple[PeerStatus, ...]:
         """The peers that are up, in the order in which they connected."""
-        told = (peer.status(node) for node, peer in self._peers.items() if peer.state is State.UP)
+        told = (peer.status(node) for node, peer in self._peers.items())
         return tuple(status for status in told if status is not None)
 
     def pool_stats(self) -> PoolStatistics:

@@ -49,8 +49,9 @@ def conclusive(seen: Idle, lifetime: float) -> bool:
     """Whether it can be believed. Pure.
 
     Not when a mapping that should live was looked at too late, nor when one that should be gone was in the way: a
-    random port is the same again once in as many times as there are ports. So is that of a flow that begins after
-    packets from outside have come to an ended mapping, which then seems to have lived on.
+    random port is the same again once in as many times as there are ports. So may be that
+    of another flow that begins meanwhile; it lets in what still comes to the ended one, where the connection table has
+    been kept busy from outside.
     """
     match seen.story:
         case Story.KEPT | Story.RENEWED | Story.ANSWERED:
